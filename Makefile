@@ -1,0 +1,87 @@
+# `make demo` and `make test` need make and python3-venv, nothing else; the environment is made on first use.
+
+PYTHON ?= python3
+VENV := .venv
+# uv makes and fills the environment where it is on PATH (set UV= to do without), else venv and pip do.
+UV ?= $(shell command -v uv)
+ARGS :=
+
+BIN := $(VENV)/bin
+PRODUCT := planner partitioners sim controller
+
+.PHONY: help demo test check format bench lock clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: $(VENV)/.run ## show it at work, on an archive of its own making (ARGS="--archive DIR" for yours)
+	$(BIN)/slackwater demo $(ARGS)
+
+test: $(VENV)/.dev ## run the tests (ARGS="-m slow" for the long campaigns)
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.dev ## format, lint, types and layers, without changing anything
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.dev ## let ruff format the code and mend what it can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(VENV)/.dev ## measure what docs/reference/performance.md states
+	$(BIN)/python -m bench $(ARGS)
+
+clean: ## remove the environment and everything else that was made here
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find $(PRODUCT) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the environment: .run for running, .dev on top of it; stamps, so that a second run is instant
+
+# Wheels only: building a source distribution would fetch build tools that no lock pins.
+LOCKED := --require-hashes --only-binary :all: --quiet
+# The locks hold all it needs. (A test puts a built wheel here instead of the checkout.)
+PROJECT := --editable .
+UNLOCKED := --no-deps --no-build-isolation --quiet
+ifeq ($(UV),)
+    MAKE_VENV = $(PYTHON) -m venv $(VENV)
+    INSTALL = $(BIN)/python -m pip --disable-pip-version-check install
+    VENV_NEEDS = import ensurepip, sys
+else
+    MAKE_VENV = $(UV) venv --quiet --no-python-downloads --python $(PYTHON) $(VENV)
+    INSTALL = $(UV) pip install --python $(BIN)/python
+    VENV_NEEDS = import sys
+endif
+
+$(BIN)/python:
+	@$(PYTHON) -c '$(VENV_NEEDS); sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo 'slackwater needs Python 3.11 or newer with its venv module. On Debian 12, as root:'; \
+	    echo '    apt-get update && apt-get install --yes make python3-venv'; \
+	    echo 'Elsewhere name an interpreter: make PYTHON=/path/to/python3.11 ...'; \
+	    exit 1; } >&2
+	$(MAKE_VENV)
+
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(BIN)/python
+	$(INSTALL) $(LOCKED) --requirement requirements/run.txt
+	$(INSTALL) $(UNLOCKED) $(PROJECT)
+	@touch $@
+
+# dev.txt holds all of run.txt in the same versions, so its stamp is good for both.
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(INSTALL) $(LOCKED) --requirement requirements/dev.txt
+	$(INSTALL) $(UNLOCKED) $(PROJECT)
+	@touch $(VENV)/.run $@
+
+# --- the locks: for every platform and Python from 3.11 on, with hashes and without addresses
+
+# `make lock` keeps the pins that still fit; `make lock ARGS=--upgrade` takes the newest releases.
+COMPILE = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-annotate --quiet --custom-compile-command 'make lock' $(ARGS)
+
+lock: ## pin the dependencies of pyproject.toml in requirements/ (needs uv)
+	@test -n '$(UV)' || { echo 'make lock needs uv: python3 -m pip install uv' >&2; exit 1; }
+	$(COMPILE) --group build --output-file requirements/run.txt
+	$(COMPILE) --group build --group dev --constraint requirements/run.txt \
+	    --output-file requirements/dev.txt

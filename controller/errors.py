@@ -1,0 +1,61 @@
+"""Typed faults of the acting side (see `planner.errors`)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from planner.errors import SlackwaterError
+
+
+class ArchiveError(SlackwaterError):
+    """An archive, its index or one of its files cannot be read as it should."""
+
+
+class DeliveryError(SlackwaterError):
+    """A destination does not take a product.
+
+    Parameters
+    ----------
+    what, fix : str
+        See `SlackwaterError`.
+    retry : bool
+        Whether another try may succeed (a full disk may; a forbidden folder may not).
+    """
+
+    def __init__(self, what: str, *, fix: str = "", retry: bool = True) -> None:
+        super().__init__(what, fix=fix)
+        self.retry = retry
+
+
+class NodeFault(StrEnum):
+    """Whose fault a failed node call is, and so what helps."""
+
+    RETRY = "retry"
+    CAPACITY = "capacity"
+    QUOTA = "quota"
+    CREDENTIALS = "credentials"
+    GONE = "gone"
+    OURS = "ours"
+
+
+class NodeError(SlackwaterError):
+    """A provider refused or lost a node."""
+
+    def __init__(self, what: str, *, fault: NodeFault, fix: str = "") -> None:
+        super().__init__(what, fix=fix)
+        self.fault = fault
+        self.retry = fault in (NodeFault.RETRY, NodeFault.CAPACITY)
+
+
+class EngineError(SlackwaterError):
+    """The engine that carries parts cannot be started or reached."""
+
+
+class FileFault(SlackwaterError):
+    """Faults of a file that a person wrote, all at once, each with its line."""
+
+    def __init__(self, path: str, faults: list[str]) -> None:
+        self.faults = faults
+        lines = "\n".join(f"  {fault}" for fault in faults)
+        count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__(f"{path}: {count}\n{lines}")

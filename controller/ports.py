@@ -1,0 +1,141 @@
+"""The seams of the acting side: what an application, an engine and a node provider must do.
+
+Each has one suite that every implementation passes. Events flow back through a `Report`, which is
+safe to call from any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from planner.density import Density
+from planner.events import AnyEvent
+from planner.extent import Extent
+from planner.model import Fragment, NodeOffer, Product, UpdateSpan, View
+
+Report = Callable[[AnyEvent], None]
+"""Takes what happened to the service's inbox."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartWork:
+    """One attempt at a part as it travels to a worker: a function of a module, and what it is given.
+
+    Parameters
+    ----------
+    part_id, node_id : str
+    attempt : int
+    limit_s : float
+        The attempt is given up after this long [s].
+    extract : callable
+        Importable on the worker; takes `order` and returns the fragment.
+    order : object
+        Picklable and self-contained; the application's own.
+    """
+
+    part_id: str
+    attempt: int
+    node_id: str
+    limit_s: float
+    extract: Callable[[Any], Fragment]
+    order: object
+
+
+class Engine(Protocol):
+    """Carries parts to the workers of the nodes they were planned for, and tells what became of them.
+
+    Reports `NodeReady` whenever the number of joined workers of a node changes, and for each attempt
+    exactly one of `PartFinished`, `PartFailed` and `AttemptLost`.
+    """
+
+    def submit(self, works: Sequence[PartWork]) -> None:
+        """Send a batch of attempts on their way."""
+
+    def stop(self, part_id: str, attempt: int) -> None:
+        """Forget an attempt: nobody wants its result, nothing more is reported of it."""
+
+    def close(self) -> None:
+        """Stop carrying; ends the scheduler that this engine started."""
+
+
+class NodeState(StrEnum):
+    """How a node stands with its provider."""
+
+    BOOTING = "booting"
+    RUNNING = "running"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeListing:
+    """One node as its provider lists it."""
+
+    node_id: str
+    node_type: str
+    state: NodeState
+    workers: int
+    reason: str = ""
+
+
+class NodeProvider(Protocol):
+    """Creates, lists and deletes nodes, each found again by our own id (a tag, never memory)."""
+
+    name: str
+
+    def describe(self) -> tuple[NodeOffer, ...]:
+        """Return the node types that can be created, with price, speed, boot time and what is left."""
+
+    def create(self, node_id: str, node_type: str, workers: int) -> None:
+        """Begin to create a node; a node that stands already under this id is left as it is.
+
+        Raises
+        ------
+        controller.errors.NodeError
+            Typed as retry, capacity, quota, credentials or ours.
+        """
+
+    def resize(self, node_id: str, workers: int) -> None:
+        """Make a standing node hold this many workers."""
+
+    def list_nodes(self) -> tuple[NodeListing, ...]:
+        """Return every node of ours that the provider knows."""
+
+    def delete(self, node_id: str) -> bool:
+        """Ask for a node's end; return True once it is not found any more."""
+
+
+class Application(Protocol):
+    """Reads one kind of dataset: says what a request touches, extracts parts, combines products.
+
+    `density` and `order` run in the service beside the index; the functions `extract` and `combine`
+    are importable by name and run on workers and in the service's combining pool.
+    """
+
+    name: str
+    version: str
+    extract: Callable[[Any], Fragment]
+    combine: Callable[[Any], Product]
+
+    def parameters(self) -> tuple[str, ...]:
+        """Return the names that a subscription may ask for, sorted."""
+
+    def density(self, view: View, updates: UpdateSpan) -> Density | None:
+        """Return where the load of a request lies, or None without an index."""
+
+    def part_order(
+        self, view: View, extent: Extent, updates: UpdateSpan, fragment_stem: str
+    ) -> object:
+        """Return the picklable order of one part; its fragment's name begins with the stem."""
+
+    def product_order(
+        self,
+        view: View,
+        updates: UpdateSpan,
+        fragments: tuple[Fragment, ...],
+        product_id: str,
+        subscription_id: str,
+    ) -> object:
+        """Return the picklable order to combine the fragments of one product."""

@@ -1,0 +1,235 @@
+"""The nouns: subscription, update, task, part, fragment, product, node type.
+
+All are frozen values that travel in events and commands; the books (`planner.backlog`,
+`planner.fleet`) keep what changes. Instants are POSIX seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from planner.extent import Extent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What of which dataset, made by which application, in which way.
+
+    Parameters
+    ----------
+    dataset : str
+        Persistent identifier, as the DOI "10.17882/42182" for Argo.
+    application : str
+        Name of the plug-in that reads and combines ("argo").
+    extent : Extent
+    options : tuple of (str, str)
+        The application's own options, sorted by name ("qc" -> "1,2").
+    """
+
+    dataset: str
+    application: str
+    extent: Extent
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A standing wish for a view of a dataset.
+
+    Parameters
+    ----------
+    id : str
+    version : int
+        Grows by one with every change; a task belongs to one version.
+    view : View
+    destination : str
+        fsspec URL of the folder that products are delivered to.
+    deadline_s : float or None
+        Time from the receipt of an update to its delivery [s]; None is best effort.
+    deadline_at : float or None
+        An instant [POSIX s], for a one-shot or first delivery only.
+    firm : bool
+        A firm task expires when it cannot be met; a soft one is delivered late.
+    priority : float
+        Weight in admission, when not all deadlines can be met.
+    backfill : bool
+        Whether to deliver at once what the archive holds already.
+    """
+
+    id: str
+    version: int = 1
+    view: View
+    destination: str
+    deadline_s: float | None = None
+    deadline_at: float | None = None
+    firm: bool = False
+    priority: float = 1.0
+    backfill: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observations:
+    """New or changed profiles of one update, as columns of equal length.
+
+    Parameters
+    ----------
+    time_s : tuple of float
+        Observation time [POSIX s].
+    longitude, latitude : tuple of float
+        Position [degrees east, degrees north].
+    parameter_set : tuple of int
+        For each profile, the position of its parameters in `parameter_sets`.
+    parameter_sets : tuple of tuple of str
+        The distinct sets of parameter names.
+    """
+
+    time_s: tuple[float, ...]
+    longitude: tuple[float, ...]
+    latitude: tuple[float, ...]
+    parameter_set: tuple[int, ...]
+    parameter_sets: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        """Return the number of profiles."""
+        return len(self.time_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateSpan:
+    """The updates that a task delivers: those numbered in (after, upto].
+
+    `after` None means the whole archive as it stood at update `upto` (a first delivery).
+    """
+
+    after: int | None
+    upto: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What the index says will be read: the ground of every prediction.
+
+    Parameters
+    ----------
+    files : int
+        Matched files [count].
+    size_bytes : int
+        Their size, 0 where the index does not say.
+    values : int
+        Files times parameters wanted [count].
+    """
+
+    files: int = 0
+    size_bytes: int = 0
+    values: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitCosts:
+    """Predicted reference seconds per unit of each feature (see `planner.durations`)."""
+
+    base_s: float
+    file_s: float
+    megabyte_s: float
+    value_s: float
+
+    def seconds(self, features: Features) -> float:
+        """Return the predicted run time [reference s]."""
+        return (
+            self.base_s
+            + self.file_s * features.files
+            + self.megabyte_s * features.size_bytes / 1e6
+            + self.value_s * features.values
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartSpec:
+    """One piece of a cut: an extent and what reading it touches."""
+
+    extent: Extent
+    features: Features
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fragment:
+    """What one attempt at a part left in the fragments store.
+
+    Parameters
+    ----------
+    url : str
+        Where it lies; the name carries part and attempt.
+    rows : int
+        Observations in it [count].
+    size_bytes : int
+    sha256 : str
+    left_out : int
+        Source files that could not be read and were left out [count].
+    """
+
+    url: str
+    rows: int
+    size_bytes: int
+    sha256: str
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A combined product in the staging area, not yet delivered.
+
+    `digest` is the canonical content digest: equal content has equal digest, however it was cut.
+    """
+
+    url: str
+    rows: int
+    size_bytes: int
+    sha256: str
+    digest: str
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeOffer:
+    """A node type that a provider can create now.
+
+    Parameters
+    ----------
+    node_type : str
+        Name, unique over all providers.
+    slots : int
+        Workers that a new node starts with.
+    slots_max : int
+        Workers that it can be grown to.
+    speed : float
+        Reference seconds of work done per second and slot.
+    price_per_h : float
+        Price of a node [currency per hour]; 0 when it costs nothing.
+    quantum_s : float
+        Billing unit [s]; 0 bills by the second.
+    boot_s : float
+        Expected time from request to ready [s], the prior until boots are measured.
+    nodes_max : int
+        How many more the provider allows beside those that stand.
+    """
+
+    node_type: str
+    slots: int
+    slots_max: int
+    speed: float = 1.0
+    price_per_h: float = 0.0
+    quantum_s: float = 0.0
+    boot_s: float
+    nodes_max: int
+
+
+class NoticeKind(StrEnum):
+    """What a subscriber or operator is told about a task."""
+
+    DELIVERED = "delivered"
+    LATE = "late"
+    AT_RISK = "at_risk"
+    RECOVERED = "recovered"
+    EXPIRED = "expired"
+    FAILED = "failed"

@@ -1,0 +1,184 @@
+"""What is shipped, what is pinned, and what a fresh machine is told."""
+
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("planner", "partitioners", "sim", "controller")
+RUN_LOCK = ROOT / "requirements" / "run.txt"
+DEV_LOCK = ROOT / "requirements" / "dev.txt"
+APT_LINE = "apt-get install --yes make python3-venv"
+
+COMMAND_S_MAX = 60  # the slowest, building the wheel, takes about 1 s
+INSTALL_S_MAX = 240  # 15 s from a warm cache; a slow line takes minutes
+
+each_lock = pytest.mark.parametrize("lock", [RUN_LOCK, DEV_LOCK], ids=["run", "dev"])
+
+
+def run(
+    *command: str | Path,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = COMMAND_S_MAX,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as a person would, not as a part of the `make test` that started us."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=ours | dict(env or {}),
+        timeout=timeout_s,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def output_of(done: subprocess.CompletedProcess[str]) -> str:
+    """Give the standard output of a command that must have succeeded."""
+    assert done.returncode == 0, f"{done.args} ended with {done.returncode}:\n{done.stderr}"
+    return done.stdout
+
+
+def project() -> dict[str, object]:
+    """Give pyproject.toml's table of the project."""
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert isinstance(table, dict)
+    return table
+
+
+def hashes_by_pin(lock: Path) -> dict[str, list[str]]:
+    """Give the hashes of each requirement in a lock."""
+    lines = lock.read_text().replace("\\\n", "").splitlines()
+    entries = [line.split("--hash=") for line in lines if line and not line.startswith("#")]
+    return {pin.strip(): [one.strip() for one in hashes] for pin, *hashes in entries}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel as a release would, with the back end that the lock pins."""
+    folder = tmp_path_factory.mktemp("wheel")
+    output_of(run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder))
+    (built,) = folder.iterdir()
+    return built
+
+
+def test_wheel_holds_the_product_and_nothing_else(wheel: Path) -> None:
+    shipped = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert {name.split("/")[0] for name in shipped} == set(PACKAGES)
+    assert {f"{package}/py.typed" for package in PACKAGES} <= shipped
+    assert "controller/playbooks/README.md" in shipped
+    assert not [name for name in shipped if "test_" in name or "__pycache__" in name]
+
+
+def test_wheel_holds_every_module_of_the_checkout(wheel: Path) -> None:
+    modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    shipped = set(zipfile.ZipFile(wheel).namelist())
+    assert {str(path.relative_to(ROOT)) for path in modules} <= shipped
+
+
+@pytest.mark.registry
+def test_wheel_runs_in_a_clean_environment_from_elsewhere(wheel: Path, tmp_path: Path) -> None:
+    if find_spec("controller.cli") is None:
+        pytest.skip("controller.cli, which the command enters, is not written yet")
+    venv = tmp_path / "venv"
+    install = (f"VENV={venv}", f"PYTHON={sys.executable}", f"PROJECT={wheel}", f"{venv}/.run")
+    output_of(run("make", *install, timeout_s=INSTALL_S_MAX))
+    command = venv / "bin" / "slackwater"
+    assert str(project()["version"]) in output_of(run(command, "--version", cwd=tmp_path))
+    assert "--archive" in output_of(run(command, "demo", "--help", cwd=tmp_path))
+    asked = (
+        "import controller, importlib.util as u; print(controller.__file__, u.find_spec('pytest'))"
+    )
+    controller_file, pytest_found = output_of(
+        run(venv / "bin" / "python", "-c", asked, cwd=tmp_path)
+    ).split()
+    assert Path(controller_file).is_relative_to(venv)
+    assert pytest_found == "None"
+
+
+@each_lock
+def test_lock_pins_every_requirement_with_a_hash(lock: Path) -> None:
+    for pin, hashes in hashes_by_pin(lock).items():
+        (specifier,) = Requirement(pin).specifier
+        assert specifier.operator == "==", pin
+        assert hashes, pin
+        assert all(one.startswith("sha256:") for one in hashes), pin
+
+
+@each_lock
+def test_lock_names_no_address_and_no_machine(lock: Path) -> None:
+    text = lock.read_text()
+    assert "://" not in text
+    assert "index-url" not in text
+    assert all("/" not in line for line in text.splitlines() if line.startswith("#"))
+
+
+def test_dev_lock_is_the_run_lock_and_more() -> None:
+    run_pins, dev_pins = hashes_by_pin(RUN_LOCK), hashes_by_pin(DEV_LOCK)
+    assert run_pins.items() < dev_pins.items()
+
+
+def test_run_lock_covers_the_declared_dependencies() -> None:
+    pinned = {canonicalize_name(Requirement(pin).name) for pin in hashes_by_pin(RUN_LOCK)}
+    declared = project()["dependencies"]
+    assert isinstance(declared, list)
+    assert {canonicalize_name(Requirement(line).name) for line in declared} <= pinned
+    assert "argopy" not in pinned  # EUPL: for the tests only
+
+
+@pytest.mark.parametrize(
+    "spoiler",
+    ["sys.modules['ensurepip'] = None", "sys.version_info = (3, 10, 12)"],
+    ids=["no-venv", "too-old"],
+)
+def test_unfit_python_gets_the_apt_line(spoiler: str, tmp_path: Path) -> None:
+    python = tmp_path / "python3"
+    wrapped = f"import sys; {spoiler}; exec(sys.argv[1])"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{wrapped}" "$2"\n')
+    python.chmod(0o755)
+    assert_told_the_apt_line(python, tmp_path / "venv")
+
+
+def test_missing_python_gets_the_apt_line(tmp_path: Path) -> None:
+    assert_told_the_apt_line(tmp_path / "absent", tmp_path / "venv")
+
+
+def assert_told_the_apt_line(python: Path, venv: Path) -> None:
+    """Ask the Makefile for an environment, without uv, from a Python that cannot make one."""
+    done = run("make", "UV=", f"PYTHON={python}", f"VENV={venv}", f"{venv}/.run")
+    assert done.returncode != 0
+    assert APT_LINE in done.stderr
+    assert not venv.exists()
+
+
+@pytest.mark.parametrize(
+    ("failing", "called"), [("none", "check\ntest\n"), ("check", "check\n")], ids=["green", "red"]
+)
+def test_ci_checks_then_tests_and_stops_at_a_failure(
+    failing: str, called: str, tmp_path: Path
+) -> None:
+    calls = tmp_path / "calls"
+    stand_ins = {
+        "make": f'echo "$1" >> "{calls}"; test "$1" != {failing}',
+        "python3": "exit 0",
+        "apt-get": "exit 1",
+    }
+    for name, does in stand_ins.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = run(ROOT / ".ci" / "run", cwd=tmp_path, env={"PATH": path})
+    assert (done.returncode == 0) == (failing == "none"), done.stderr
+    assert calls.read_text() == called
