@@ -11,6 +11,22 @@ class ArchiveError(SlackwaterError):
     """An archive, its index or one of its files cannot be read as it should."""
 
 
+class StorageError(SlackwaterError):
+    """A fragment or a product cannot be written, or is not what was written.
+
+    Parameters
+    ----------
+    what, fix : str
+        See `SlackwaterError`.
+    retry : bool
+        Whether another try may succeed (a full disk may; a fragment that is gone may not).
+    """
+
+    def __init__(self, what: str, *, fix: str = "", retry: bool = True) -> None:
+        super().__init__(what, fix=fix)
+        self.retry = retry
+
+
 class DeliveryError(SlackwaterError):
     """A destination does not take a product.
 

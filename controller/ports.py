@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol
 
 from planner.density import Density
@@ -22,7 +23,7 @@ Report = Callable[[AnyEvent], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartWork:
-    """One attempt at a part as it travels to a worker: a function of a module, and what it is given.
+    """One attempt at a part as it travels to a worker: a function, and what it is given.
 
     Parameters
     ----------
@@ -45,10 +46,10 @@ class PartWork:
 
 
 class Engine(Protocol):
-    """Carries parts to the workers of the nodes they were planned for, and tells what became of them.
+    """Carries parts to the workers of the nodes they were planned for, and tells their fate.
 
-    Reports `NodeReady` whenever the number of joined workers of a node changes, and for each attempt
-    exactly one of `PartFinished`, `PartFailed` and `AttemptLost`.
+    Reports `NodeReady` whenever the number of joined workers of a node changes, and for each
+    attempt exactly one of `PartFinished`, `PartFailed` and `AttemptLost`.
     """
 
     def submit(self, works: Sequence[PartWork]) -> None:
@@ -59,6 +60,26 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Stop carrying; ends the scheduler that this engine started."""
+
+
+class WorkerConnection(Protocol):
+    """How a worker process joins an engine; a provider brings it to its nodes. Picklable; a secret.
+
+    Worker names are ``<node id>/<k>``, k never used twice on a node.
+    """
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """Return the modules worth importing once, before worker processes are forked."""
+
+    def join(self, worker_name: str, folder: Path) -> None:
+        """Work in this process until told to end; `folder` is for the worker's short-lived files.
+
+        Raises
+        ------
+        controller.errors.EngineError
+            The engine refuses this worker, or is out of reach for too long.
+        """
 
 
 class NodeState(StrEnum):
@@ -86,7 +107,7 @@ class NodeProvider(Protocol):
     name: str
 
     def describe(self) -> tuple[NodeOffer, ...]:
-        """Return the node types that can be created, with price, speed, boot time and what is left."""
+        """Return the node types that can be created now, and how many more of each."""
 
     def create(self, node_id: str, node_type: str, workers: int) -> None:
         """Begin to create a node; a node that stands already under this id is left as it is.

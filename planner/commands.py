@@ -18,10 +18,13 @@ class CutTask:
 
     Parameters
     ----------
-    parts_max : int
-        Parts wanted, when each would be longer than `part_s_min`.
+    parts_wanted : int
+        Enough for every worker that may ever stand to pull several.
     part_s_min, part_s_max : float
-        Bounds of a part's predicted length [reference s].
+        Bounds of a part's predicted length [reference s]: fewer parts than wanted where they would
+        be shorter, more where they would be longer.
+    parts_max : int
+        Never more than this, whatever their length.
     costs : UnitCosts
         What the planner has learned of this application.
     """
@@ -30,9 +33,10 @@ class CutTask:
     view: View
     updates: UpdateSpan
     partitioner: str
-    parts_max: int
+    parts_wanted: int
     part_s_min: float
     part_s_max: float
+    parts_max: int
     costs: UnitCosts
 
 

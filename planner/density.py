@@ -6,13 +6,26 @@ cutter prices parts with it. It is a value: it does no I/O and is cheap to slice
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.extent import Extent, Floats
-from planner.model import Features
+from planner.extent import Extent, Floats, wrap_longitudes
+from planner.model import Features, UnitCosts
+
+Positions = NDArray[np.intp]
+
+
+class Axis(Enum):
+    """A coordinate along which extents are told apart."""
+
+    TIME = "time"
+    LATITUDE = "latitude"
+    LONGITUDE = "longitude"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,7 +39,7 @@ class Density:
     longitude, latitude : array of shape (n,)
         Position [degrees east in [-180, 180), degrees north].
     files : array of shape (n,)
-        Files that this mass stands for [count].
+        Files that this mass stands for [count]; where they are several, they may lie around it.
     size_bytes : array of shape (n,)
         Bytes of those files, 0 where the index does not say.
     """
@@ -47,19 +60,59 @@ class Density:
         """Return the number of masses."""
         return len(self.time_s)
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether a place without mass is sure to hold no file: no mass stands for several."""
+        return bool((self.files <= 1).all())
+
     def within(self, extent: Extent) -> Density:
         """Return the masses inside an extent."""
         return self._taken(extent.contains(self.time_s, self.longitude, self.latitude))
 
     def features(self, extent: Extent) -> Features:
         """Return what reading an extent would touch."""
-        inside = extent.contains(self.time_s, self.longitude, self.latitude)
-        files = float(self.files[inside].sum())
+        (inside,) = self.members([extent])
+        return self.features_at(inside, extent)
+
+    def features_at(self, positions: Positions, extent: Extent) -> Features:
+        """Return what reading the masses at these positions would touch, as a view of an extent."""
+        files = float(self.files[positions].sum())
         return Features(
             files=round(files),
-            size_bytes=round(float(self.size_bytes[inside].sum())),
+            size_bytes=round(float(self.size_bytes[positions].sum())),
             values=round(files * max(1, len(extent.parameters))),
         )
+
+    def cost_s(self, costs: UnitCosts, extent: Extent) -> Floats:
+        """Return what each mass adds to the run time of a part of an extent [reference s]."""
+        file_s = costs.file_s + costs.value_s * max(1, len(extent.parameters))
+        return file_s * self.files + costs.megabyte_s / 1e6 * self.size_bytes
+
+    def members(self, extents: Sequence[Extent]) -> Iterator[Positions]:
+        """Yield the positions of the masses inside each of many extents.
+
+        Takes about one pass over the masses for all pieces of a cut along one axis together, not
+        one for each piece.
+        """
+        axis = _telling_axis(extents)
+        coordinates = self._along(axis)
+        order = np.argsort(coordinates, kind="stable")
+        sorted_coordinates = coordinates[order]
+        for extent in extents:
+            bounds = np.searchsorted(sorted_coordinates, _spans(extent, axis))
+            near = np.concatenate([order[first:end] for first, end in bounds])
+            yield near[
+                extent.contains(self.time_s[near], self.longitude[near], self.latitude[near])
+            ]
+
+    def _along(self, axis: Axis) -> Floats:
+        match axis:
+            case Axis.TIME:
+                return self.time_s
+            case Axis.LATITUDE:
+                return self.latitude
+            case Axis.LONGITUDE:
+                return wrap_longitudes(self.longitude)
 
     def _taken(self, mask: NDArray[np.bool_]) -> Density:
         return Density(
@@ -69,3 +122,26 @@ class Density:
             files=self.files[mask],
             size_bytes=self.size_bytes[mask],
         )
+
+
+def _telling_axis(extents: Sequence[Extent]) -> Axis:
+    """Return the axis on which the most extents begin at places of their own."""
+    starts: dict[Axis, set[float | None]] = {
+        Axis.TIME: {extent.period.start_at for extent in extents},
+        Axis.LATITUDE: {extent.box.south for extent in extents},
+        Axis.LONGITUDE: {extent.box.west for extent in extents},
+    }
+    return max(starts, key=lambda axis: len(starts[axis]))
+
+
+def _spans(extent: Extent, axis: Axis) -> tuple[tuple[float, float], ...]:
+    """Return the half-open spans [start, end) that hold an extent on an axis."""
+    period, box = extent.period, extent.box
+    match axis:
+        case Axis.TIME:
+            start = -math.inf if period.start_at is None else period.start_at
+            return ((start, math.inf if period.end_at is None else period.end_at),)
+        case Axis.LATITUDE:
+            return ((box.south, math.inf if box.north == 90.0 else box.north),)
+        case Axis.LONGITUDE:
+            return tuple((west, east) for west, _, east, _ in box.rectangles())

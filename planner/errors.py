@@ -41,5 +41,9 @@ class UnknownPlugin(SlackwaterError):
     """A policy, partitioner or application of that name is not installed."""
 
 
+class BrokenPlugin(SlackwaterError):
+    """An installed plug-in cannot be imported, is not what it should be, or is there twice."""
+
+
 class BrokenJournal(SlackwaterError):
     """A journal line that cannot be read, or a replay that differs from its record."""

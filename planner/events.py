@@ -14,6 +14,7 @@ from planner.model import (
     PartSpec,
     Product,
     Subscription,
+    UnitCosts,
 )
 from planner.settings import PlannerSettings
 
@@ -37,6 +38,14 @@ class OffersChanged(Event):
     """The providers' node types, prices or limits changed; replaces what was offered before."""
 
     offers: tuple[NodeOffer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationCalibrated(Event):
+    """An application's run times were measured or declared: predictions begin anew from these."""
+
+    application: str
+    costs: UnitCosts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +220,7 @@ class Ticked(Event):
 AnyEvent = (
     SettingsChanged
     | OffersChanged
+    | ApplicationCalibrated
     | SubscriptionAdded
     | SubscriptionPaused
     | SubscriptionResumed

@@ -2,7 +2,8 @@
 
 Boxes and periods are half-open: a box holds its west and south edges, not its east and north ones,
 and a period holds its start, not its end. So the pieces of a cut never share a profile, and two
-neighbouring subscriptions never both receive one. The pole at 90 N belongs to a box that ends there.
+neighbouring subscriptions never both receive one. The pole at 90 N belongs to a box that ends
+there.
 
 A box whose west lies east of its east crosses the antimeridian (OGC convention).
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +28,23 @@ EARTH_RADIUS_KM = 6371.0088
 
 
 def wrap_longitude(longitude: float) -> float:
-    """Return the longitude in [-180, 180) degrees east."""
-    return (longitude + 180.0) % 360.0 - 180.0
+    """Return the longitude in [-180, 180) degrees east; one that lies there is not touched."""
+    return float(wrap_longitudes(np.asarray(longitude)))
+
+
+def wrap_longitudes(longitude: Floats) -> Floats:
+    """Return the longitudes in [-180, 180) degrees east, NaN for those that are not finite.
+
+    Those that lie there are not touched, so that comparing them with the edge of a box is exact.
+    """
+    longitude = np.asarray(longitude, np.float64)
+    outside = ~((longitude >= -180.0) & (longitude < 180.0))
+    if not outside.any():
+        return longitude
+    with np.errstate(invalid="ignore"):
+        wrapped = np.mod(longitude + 180.0, 360.0) - 180.0
+    # A hair west of -180 rounds to 180, which is not in the range.
+    return np.where(outside, np.where(wrapped >= 180.0, -180.0, wrapped), longitude)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +84,7 @@ class Box:
             raise InvalidExtent(
                 f"box {self} is upside down or flat", fix="South must be below north"
             )
-        if self.west == self.east or self.width_deg <= 0:
+        if self.west == self.east or not self.rectangles():
             raise InvalidExtent(f"box {self} has no width", fix="Use -180..180 for the whole globe")
 
     def __str__(self) -> str:
@@ -81,7 +98,7 @@ class Box:
 
     @property
     def width_deg(self) -> float:
-        """Width [degrees of longitude], in (0, 360]."""
+        """Width [degrees of longitude], in [0, 360]: a box of a few ulps may round to either."""
         return self.east - self.west + (360.0 if self.crosses_antimeridian else 0.0)
 
     @property
@@ -102,9 +119,12 @@ class Box:
         -------
         array of bool, shape (n,)
         """
-        eastward = np.mod(np.asarray(longitude, np.float64) - self.west, 360.0)
+        # No subtraction here: rounding would let a point at a shared edge lie in both or neither.
+        wrapped = wrap_longitudes(longitude)
+        past_west, before_east = wrapped >= self.west, wrapped < self.east
+        across = (past_west | before_east) if self.west > self.east else (past_west & before_east)
         below = (latitude <= 90.0) if self.north == 90.0 else (latitude < self.north)
-        return (eastward < self.width_deg) & (latitude >= self.south) & below
+        return across & (latitude >= self.south) & below
 
     def rectangles(self) -> tuple[tuple[float, float, float, float], ...]:
         """Return one or two plain rectangles (west, south, east, north) with west < east."""
@@ -125,25 +145,23 @@ class Box:
             if max(a[0], b[0]) < min(a[2], b[2])
         )
 
+    def cut_meridians(self, meridians: Iterable[float]) -> tuple[Box, ...]:
+        """Cut along meridians in [-180, 180) degrees east, going east and strictly inside."""
+        edges = [self.west, *meridians, self.east]
+        return tuple(
+            # The same meridian is called 180 where a piece ends and -180 where the next begins.
+            replace(self, west=west, east=180.0 if east == -180.0 else east)
+            for west, east in pairwise(edges)
+        )
+
     def cut_longitude(self, offsets_deg: Iterable[float]) -> tuple[Box, ...]:
         """Cut along meridians given as offsets [degrees] eastward of the west edge, increasing."""
-        edges = [self.west, *(_inside(self.west + o) for o in offsets_deg), self.east]
-        # A cut that falls on the antimeridian begins the eastern piece at -180 and ends the western at 180.
-        return tuple(
-            replace(self, west=-180.0 if w == 180.0 else w, east=180.0 if e == -180.0 else e)
-            for w, e in zip(edges, edges[1:], strict=False)
-        )
+        return self.cut_meridians(wrap_longitude(self.west + offset) for offset in offsets_deg)
 
     def cut_latitude(self, parallels: Iterable[float]) -> tuple[Box, ...]:
         """Cut along parallels [degrees north], increasing and strictly inside."""
         edges = [self.south, *parallels, self.north]
-        return tuple(
-            replace(self, south=s, north=n) for s, n in zip(edges, edges[1:], strict=False)
-        )
-
-
-def _inside(longitude: float) -> float:
-    return longitude - 360.0 if longitude > 180.0 else longitude
+        return tuple(replace(self, south=s, north=n) for s, n in pairwise(edges))
 
 
 GLOBE = Box(west=-180.0, south=-90.0, east=180.0, north=90.0)
@@ -158,14 +176,22 @@ class Period:
     ----------
     start_at, end_at : float or None
         POSIX seconds, start < end.
+
+    Raises
+    ------
+    InvalidExtent
+        An end is not a finite number, or the period is empty.
     """
 
     start_at: float | None = None
     end_at: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse intervals that hold nothing."""
-        if self.start_at is not None and self.end_at is not None and self.start_at >= self.end_at:
+        """Refuse intervals that hold nothing or end at no instant."""
+        ends = [end for end in (self.start_at, self.end_at) if end is not None]
+        if not all(map(math.isfinite, ends)):
+            raise InvalidExtent("a period has an end that is no instant", fix="Leave open ends out")
+        if len(ends) == 2 and ends[0] >= ends[1]:
             raise InvalidExtent(
                 "the period ends before it starts", fix="Give start/end in that order"
             )
@@ -195,7 +221,7 @@ class Period:
     def cut(self, instants: Sequence[float]) -> tuple[Period, ...]:
         """Cut at the given instants [POSIX s], increasing and strictly inside."""
         edges = [self.start_at, *instants, self.end_at]
-        return tuple(Period(start_at=a, end_at=b) for a, b in zip(edges, edges[1:], strict=False))
+        return tuple(Period(start_at=a, end_at=b) for a, b in pairwise(edges))
 
 
 ALWAYS = Period()

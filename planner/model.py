@@ -106,6 +106,17 @@ class UpdateSpan:
     upto: int
 
 
+def product_id(subscription_id: str, version: int, updates: UpdateSpan) -> str:
+    """Return the stable name of one product: the same task always delivers under the same name."""
+    if updates.after is None:
+        span = f"to-u{updates.upto}"
+    elif updates.upto - updates.after == 1:
+        span = f"u{updates.upto}"
+    else:
+        span = f"u{updates.after + 1}-u{updates.upto}"
+    return f"{subscription_id}-v{version}-{span}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
     """What the index says will be read: the ground of every prediction.

@@ -1,0 +1,49 @@
+"""`make bench`: every measure of docs/reference/performance.md, each ratio from one run.
+
+python -m bench [NAME ...] [--json]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+MODULES = ("handling", "ranking", "evaluation", "matching", "engine", "index")
+
+LIMITS: Mapping[str, tuple[str, float]] = {
+    "cost_ratio_100000_to_1000_waiting": ("<=", 2.0),
+}
+"""What is promised; a figure without a limit is for reading."""
+
+HOLDS: Mapping[str, Callable[[float, float], bool]] = {
+    "<=": lambda value, limit: value <= limit,
+    ">=": lambda value, limit: value >= limit,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the measures that are named, or all; return 1 when one breaks its promise."""
+    names = [name for name in arguments if name in MODULES] or list(MODULES)
+    found: dict[str, float] = {}
+    for name in names:
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        found |= import_module(f"bench.{name}").measure()
+    if "--json" in arguments:
+        print(json.dumps(found, indent=2))
+    else:
+        for name, value in found.items():
+            print(f"{name:60} {value:14,.4g}  {_verdict(name, value)}")
+    return 1 if any("BROKEN" in _verdict(name, value) for name, value in found.items()) else 0
+
+
+def _verdict(name: str, value: float) -> str:
+    if name not in LIMITS:
+        return ""
+    sign, limit = LIMITS[name]
+    return f"{'ok' if HOLDS[sign](value, limit) else 'BROKEN'} (promised {sign} {limit:g})"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

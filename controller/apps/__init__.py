@@ -1,0 +1,1 @@
+"""Applications: each reads one kind of dataset, extracts parts and combines products."""

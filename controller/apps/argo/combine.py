@@ -1,0 +1,50 @@
+"""Makes one product of the fragments of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from controller.apps.argo.fragment import Harvest, read_fragment
+from controller.apps.argo.manifest import write_manifest
+from controller.apps.argo.merge import merge
+from controller.apps.argo.orders import CombineOrder
+from controller.apps.argo.policy import policy_of
+from controller.apps.argo.product import write_product
+from controller.apps.argo.provenance import global_attributes
+from controller.apps.argo.rows import CORE_PARAMETERS
+from planner.model import Product
+
+
+def combine(order: CombineOrder) -> Product:
+    """Write the product of these fragments, and its manifest beside it (see `manifest_url`).
+
+    Doing it again with the same fragments makes the same file. A product of no rows is valid.
+
+    Raises
+    ------
+    InvalidSubscription
+        The options of the view are not understood.
+    StorageError
+        A fragment is gone or was changed, or the product cannot be written.
+    """
+    policy = policy_of(order.view.options)
+    harvests = [read_fragment(fragment) for fragment in order.fragments]
+    parameters = _parameters(order.view.extent.parameters, harvests)
+    harvest = merge(harvests, parameters, both_versions=policy.both_versions)
+    written = write_product(order.product_url, harvest, global_attributes(order, harvest))
+    product = Product(
+        url=order.product_url,
+        rows=harvest.rows,
+        size_bytes=written.size_bytes,
+        sha256=written.sha256,
+        digest=written.digest,
+        left_out=len(harvest.left_out),
+    )
+    write_manifest(order, harvest, product)
+    return product
+
+
+def _parameters(wanted: Sequence[str], harvests: Sequence[Harvest]) -> list[str]:
+    """Return the parameters of the product, pressure first: those wanted, or all there are."""
+    found = {name for harvest in harvests for name in harvest.modes} or set(CORE_PARAMETERS)
+    return ["PRES", *sorted((set(wanted) or found) - {"PRES"})]

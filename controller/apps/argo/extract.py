@@ -1,0 +1,162 @@
+"""Turns one part into one fragment: reads its files and keeps what a view asks for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+
+from controller.apps.argo.archive import Archive, open_archive
+from controller.apps.argo.columns import Column, column_names, stacked
+from controller.apps.argo.fragment import PROFILE, Harvest, LeftOut, Source, write_fragment
+from controller.apps.argo.orders import ExtractOrder, SourceFile
+from controller.apps.argo.policy import Policy, policy_of
+from controller.apps.argo.profile import Profile, UnreadableProfile, read_profiles
+from controller.apps.argo.request import iso_instant
+from controller.errors import ArchiveError
+from planner.extent import Extent
+from planner.model import Fragment
+
+EPOCH_D = 7305
+"""Days from 1950-01-01, where Argo counts from, to 1970-01-01."""
+
+INDEX_PRECISION = (1.0, 0.001, 0.001)
+"""How exact an index is: to the second and the thousandth of a degree [s, deg, deg]."""
+
+_NUDGES = np.array(list(product((-1, 0, 1), repeat=3))) * INDEX_PRECISION
+
+
+def extract(order: ExtractOrder) -> Fragment:
+    """Read the files of a part and write what is kept of them as one fragment.
+
+    A file that is missing, torn, of another format or unreadable is left out, and the fragment says
+    why; so is one that lies elsewhere than the index says. A profile of which nothing is kept is
+    listed without rows.
+
+    Raises
+    ------
+    ArchiveError
+        The archive as a whole cannot be reached.
+    InvalidSubscription
+        The options are not understood.
+    StorageError
+        The fragment cannot be written.
+    """
+    archive = open_archive(order.archive)
+    gathering = _Gathering(extent=order.extent, policy=policy_of(order.options))
+    for file in order.files:
+        try:
+            gathering.take(file, archive)
+        except (ArchiveError, UnreadableProfile) as error:
+            gathering.leave_out(file, str(error))
+    if gathering.left_out:
+        # Bad files are left out; an archive that went away must not make a product full of holes.
+        archive.index_names()
+    return write_fragment(order.fragment_url, gathering.harvest())
+
+
+@dataclass(slots=True, kw_only=True)
+class _Gathering:
+    """What was kept so far of the files of a part."""
+
+    extent: Extent
+    policy: Policy
+    profiles: list[tuple[object, ...]] = field(default_factory=list)
+    modes: list[dict[str, str]] = field(default_factory=list)
+    levels: list[dict[str, Column]] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def take(self, file: SourceFile, archive: Archive) -> None:
+        """Read a file and keep what is wanted of it."""
+        found = archive.read_profile(file.path)
+        profiles = read_profiles(
+            found.content, self.extent.parameters, both_versions=self.policy.both_versions
+        )
+        inside = [p for p in enumerate(profiles) if _is_inside(p[1], self.extent)]
+        if not inside:
+            self.leave_out(file, _elsewhere(profiles))
+            return
+        rows = sum(self._keep(place, profile) for place, profile in inside)
+        source = Source(
+            path=file.path,
+            read_path=found.path,
+            date_update=file.date_update,
+            sha256=hashlib.sha256(found.content).hexdigest(),
+            rows=rows,
+        )
+        self.sources.append(source)
+
+    def leave_out(self, file: SourceFile, reason: str) -> None:
+        """Note that a file is not used."""
+        left = LeftOut(path=file.path, date_update=file.date_update, reason=reason)
+        self.left_out.append(left)
+
+    def harvest(self) -> Harvest:
+        """Return all that was kept."""
+        profiles = np.array(self.profiles, PROFILE)
+        names = sorted({name for modes in self.modes for name in modes})
+        pieces = list(zip(self.levels, profiles["rows"].tolist(), strict=True))
+        return Harvest(
+            profiles=profiles,
+            modes={n: np.array([modes.get(n, "") for modes in self.modes], "S1") for n in names},
+            columns={
+                name: stacked(name, ((levels.get(name), rows) for levels, rows in pieces))
+                for name in column_names(names, both_versions=self.policy.both_versions)
+            },
+            sources=tuple(self.sources),
+            left_out=tuple(self.left_out),
+        )
+
+    def _keep(self, place: int, profile: Profile) -> int:
+        """Keep the wanted levels of a profile and return how many."""
+        kept = self.policy.kept(profile)
+        if not self._holds_any_wanted(profile):
+            kept[:] = False
+        rows = int(np.count_nonzero(kept))
+        self.profiles.append(_record(profile, place, len(self.sources), rows))
+        self.modes.append(profile.modes)
+        self.levels.append({name: column[kept] for name, column in profile.columns.items()})
+        return rows
+
+    def _holds_any_wanted(self, profile: Profile) -> bool:
+        """Tell whether a profile holds what the view asks for; pressure alone is no answer."""
+        wanted = set(self.extent.parameters)
+        return wanted <= {"PRES"} or bool(wanted & profile.modes.keys() - {"PRES"})
+
+
+def _record(profile: Profile, place: int, source: int, rows: int) -> tuple[object, ...]:
+    """Return one element of a `PROFILE` array."""
+    facts = {"place": place, "source": source, "rows": rows}
+    return tuple(
+        facts[name] if name in facts else getattr(profile, name) for name in PROFILE.names or ()
+    )
+
+
+def _is_inside(profile: Profile, extent: Extent) -> bool:
+    """Tell whether a profile lies inside, as far as an index could tell.
+
+    The index decides which files are read. A profile on the edge must not be lost because its file
+    is more exact than the index was.
+    """
+    here = np.array([_time_s(profile), profile.longitude, profile.latitude]) + _NUDGES
+    return bool(extent.contains(here[:, 0], here[:, 1], here[:, 2]).any())
+
+
+def _elsewhere(profiles: list[Profile]) -> str:
+    if not profiles:
+        return "it holds no profile"
+    first = profiles[0]
+    if np.isnan([first.time_d, first.latitude]).any():
+        return "it does not say when or where it was taken"
+    return (
+        "the index lists it inside what was asked for, but by itself it lies at "
+        f"{first.longitude:.3f} E {first.latitude:.3f} N, {iso_instant(round(_time_s(first)))}"
+    )
+
+
+def _time_s(profile: Profile) -> float:
+    """Return when a profile was taken [POSIX s]."""
+    return (profile.time_d - EPOCH_D) * 86400.0

@@ -1,0 +1,82 @@
+"""What travels to a worker of the Argo application: self-contained, picklable orders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planner.extent import Extent
+from planner.model import Fragment, UpdateSpan, View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveAddress:
+    """Where an archive lies.
+
+    Parameters
+    ----------
+    url : str
+        fsspec URL of the folder that holds the index files and ``dac/``.
+    read_latency_s : float
+        Declared latency added to every file read [s]; stands for an archive that is far away.
+    """
+
+    url: str
+    read_latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """One profile file as the index lists it.
+
+    Parameters
+    ----------
+    path : str
+        Below the archive's ``dac/`` folder, with forward slashes.
+    date_update : str
+        YYYYMMDDHHMMSS, as the index has it; may be empty.
+    """
+
+    path: str
+    date_update: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractOrder:
+    """Read these files and keep what lies inside the extent; the result is one fragment.
+
+    `files` are those of the part, `extent` that of the whole view: a profile that the cut runs
+    beside must not fall between two parts. `fragment_url` is where the fragment goes: it is written
+    under a temporary name and renamed.
+    """
+
+    archive: ArchiveAddress
+    files: tuple[SourceFile, ...]
+    extent: Extent
+    options: tuple[tuple[str, str], ...]
+    fragment_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CombineOrder:
+    """Make one product file of these fragments.
+
+    Parameters
+    ----------
+    product_url : str
+        Where the NetCDF file goes (staging area).
+    product_id, subscription_id : str
+    view : View
+        The request, written into the product.
+    updates : UpdateSpan
+    fragments : tuple of Fragment
+    index_faults : tuple of str
+        Rows of the index that could not be used, in words, for the manifest.
+    """
+
+    product_url: str
+    product_id: str
+    subscription_id: str
+    view: View
+    updates: UpdateSpan
+    fragments: tuple[Fragment, ...]
+    index_faults: tuple[str, ...] = ()

@@ -1,0 +1,121 @@
+"""The Typer application: one function a command, its text the help that people read."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="slackwater",
+    help="Deliver data subscriptions before their deadlines at the least cost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ARCHIVE_HELP = "Folder or fsspec URL of an Argo archive (GDAC layout)."
+ArchiveFolder = Annotated[str | None, typer.Option("--archive", help=ARCHIVE_HELP)]
+Policy = Annotated[
+    str,
+    typer.Option("--policy", help="Scaling policy: prefix, none, static, dynamic or a plug-in."),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(installed_version("slackwater"))
+        raise typer.Exit
+
+
+@app.callback()
+def slackwater(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Deliver data subscriptions before their deadlines at the least cost."""
+
+
+@app.command()
+def demo(
+    archive: ArchiveFolder = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Working place; made, or renewed if a demo made it.")
+    ] = Path("slackwater-demo"),
+    policy: Policy = "prefix",
+    json: Json = False,
+) -> None:
+    """See it work: a small archive, a handful of subscriptions, deadlines met by adding nodes."""
+    from controller.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(archive=archive, out=out, policy=policy, as_json=json))
+
+
+@app.command()
+def run(
+    archive: Annotated[str, typer.Option("--archive", help=ARCHIVE_HELP)],
+    subscriptions: Annotated[
+        Path, typer.Option("--subscriptions", help="YAML file of subscriptions.")
+    ],
+    since: Annotated[
+        Path | None,
+        typer.Option("--since", help="An older index: deliver only what changed since then."),
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option("--policy", help="Scaling policy, instead of the settings'.")
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option("--journal", help="Write every event and command to this file.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings (slackwater.yaml).")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Where products go whose subscription does not say.")
+    ] = Path("products"),
+    json: Json = False,
+) -> None:
+    """Deliver every subscription of a file once, and exit 3 if a deadline was missed."""
+    from controller.cli.run import run_job
+
+    raise typer.Exit(
+        run_job(
+            archive=archive,
+            subscriptions=subscriptions,
+            since=since,
+            policy=policy,
+            journal=journal,
+            config=config,
+            out=out,
+            as_json=json,
+        )
+    )
+
+
+@app.command()
+def replay(
+    journal: Annotated[Path, typer.Argument(help="A journal that `run --journal` wrote.")],
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare every command with the recorded one.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Read a journal: tell its decisions, or prove that the planner would decide the same again."""
+    from controller.cli.replay import replay_journal
+
+    raise typer.Exit(replay_journal(journal, exact=exact, as_json=json))
+
+
+@app.command()
+def plugins(json: Json = False) -> None:
+    """List the policies, partitioners and applications that can be named here."""
+    from controller.cli.plugins import list_plugins
+
+    raise typer.Exit(list_plugins(as_json=json))

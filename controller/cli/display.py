@@ -1,0 +1,71 @@
+"""How things look on a terminal: tables on stdout, messages on stderr, spans and sizes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+
+def results() -> Console:
+    """Return the console for results (stdout)."""
+    return Console()
+
+
+def messages() -> Console:
+    """Return the console for progress and messages (stderr)."""
+    return Console(stderr=True)
+
+
+def print_json(value: object) -> None:
+    """Print a result as JSON on stdout."""
+    print(json.dumps(value, indent=2, sort_keys=True))  # noqa: T201 - this is the result
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a plain table; a column named ">..." is set flush right, one named "=..." not wrapped."""
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        flush, whole = name.startswith(">"), name.startswith("=")
+        shown.add_column(
+            name.lstrip(">="),
+            justify="right" if flush else "left",
+            overflow="fold",
+            no_wrap=whole,
+            vertical="bottom",
+        )
+    for row in rows:
+        shown.add_row(*row)
+    return shown
+
+
+def span(seconds: float | None) -> str:
+    """Return a span of time in the unit that reads best: "8.2 s", "14 m 03 s", "2 h 05 m"."""
+    if seconds is None:
+        return "-"
+    sign, size = ("-" if seconds < 0 else ""), abs(seconds)
+    if size < 60:
+        return f"{sign}{size:.1f} s"
+    if size < 3600:
+        return f"{sign}{int(size // 60)} m {int(size % 60):02d} s"
+    return f"{sign}{int(size // 3600)} h {int(size % 3600 // 60):02d} m"
+
+
+def slack(seconds: float | None) -> str:
+    """Return a slack with its sign and colour: green is in time, red is late."""
+    if seconds is None:
+        return "-"
+    colour, sign = ("green", "+") if seconds >= 0 else ("red", "")
+    return f"[{colour}]{sign}{span(seconds)}[/]"
+
+
+def size(size_bytes: int) -> str:
+    """Return a size in the unit that reads best."""
+    value = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"

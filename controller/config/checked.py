@@ -1,0 +1,99 @@
+"""A document held against the shape it should have: all faults in words, each with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from controller.config.yaml_lines import Document, Fault, Where
+
+Model = TypeVar("Model", bound=BaseModel)
+Describe = Callable[[Where], tuple[str, Where]]
+"""Splits the way to a value into the words that a message begins with and the rest of the way."""
+
+NAMES_TOLD_MAX = 12
+"""A message lists this many allowed names at most; more would hide the message."""
+
+_RULES = {
+    "missing": "is missing",
+    "bool_parsing": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "string_type": "must be one value",
+    "model_type": "must be a mapping of settings",
+    "dict_type": "must be a mapping",
+    "tuple_type": "must be a list",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+}
+"""What each kind of pydantic's errors is called here."""
+
+
+def hint(word: str, allowed: Iterable[str]) -> str:
+    """Return which allowed names are near a word, or else what is allowed."""
+    names = {name.lower(): name for name in allowed}
+    near = get_close_matches(word.lower(), names, n=3)
+    if near:
+        return f"Did you mean {' or '.join(names[name] for name in near)}?"
+    told = sorted(names.values())[:NAMES_TOLD_MAX]
+    more = f" and {len(names) - len(told)} more" if len(names) > len(told) else ""
+    return f"Known: {', '.join(told) or 'none'}{more}"
+
+
+def check(
+    document: Document, model: type[Model], describe: Describe, context: object = None
+) -> tuple[Model | None, list[Fault]]:
+    """Hold a document against a model: return either the checked value or what is wrong with it."""
+    try:
+        return model.model_validate(document.value, context=context), []
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        return None, [_fault(document, model, describe, one) for one in found]
+
+
+def _fault(
+    document: Document, model: type[BaseModel], describe: Describe, error: ErrorDetails
+) -> Fault:
+    where: Where = error["loc"]
+    subject, rest = describe(where)
+    return Fault(document.line(where), subject + _words(model, error, where, rest))
+
+
+def _words(model: type[BaseModel], error: ErrorDetails, where: Where, rest: Where) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "extra_forbidden":
+        return f"unknown key {where[-1]!r}. {hint(str(where[-1]), keys_at(model, where[:-1]))}"
+    name = ".".join(map(str, rest)) or ("the file" if not where else "it")
+    if kind == "missing":
+        return f"{name} is missing"
+    rule = _RULES[kind].format(**context) if kind in _RULES else error["msg"]
+    given = error["input"]
+    if given is None:
+        return f"{name} is empty; it {rule}, or leave it out"
+    return f"{name} {rule}" + (f", not {given}" if isinstance(given, str) else "")
+
+
+def keys_at(model: type[BaseModel], where: Where) -> list[str]:
+    """Return the keys that a model allows at a place."""
+    at: type[BaseModel] | None = model
+    for step in where:
+        field = at.model_fields.get(str(step)) if at else None
+        at = _model_in(field.annotation) if field else at
+    return list(at.model_fields) if at else []
+
+
+def _model_in(hint: Any) -> type[BaseModel] | None:
+    """Return the model that a field holds, be it of a list or a mapping."""
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return hint
+    return next(filter(None, map(_model_in, get_args(hint))), None)

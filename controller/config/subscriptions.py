@@ -1,0 +1,320 @@
+"""Reading a file of subscriptions, as ``slackwater run --subscriptions`` takes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+)
+
+from controller.config.bbox import is_counted_to_360, parse_bbox
+from controller.config.checked import Describe, check, hint
+from controller.config.iso8601 import parse_duration, parse_instant, parse_interval
+from controller.config.yaml_lines import Document, Fault, Where, read_document
+from controller.destinations import Destinations
+from planner.errors import SlackwaterError
+from planner.extent import ALWAYS, GLOBE, Box, Extent, Period
+from planner.model import Subscription, View
+
+ID_CHARACTERS_MAX = 64
+"""Ids become file names, of which a file system bears 255 bytes, with room for ours."""
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
+
+
+class KnownApplication(Protocol):
+    """What must be known of the application that will serve the subscriptions."""
+
+    name: str
+
+    @property
+    def default_parameters(self) -> tuple[str, ...]:
+        """Return the names that a subscription which names none asks for."""
+
+    def parameters(self) -> tuple[str, ...]:
+        """Return the names that a subscription may ask for, sorted."""
+
+    def check_options(self, options: tuple[tuple[str, str], ...]) -> None:
+        """Raise a `SlackwaterError` that names the option which cannot be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionsFile:
+    """What a file of subscriptions asks for.
+
+    Parameters
+    ----------
+    subscriptions : tuple of Subscription
+        In the order of the file.
+    warnings : tuple of str
+        What was read otherwise than it was written, each with its line.
+    """
+
+    subscriptions: tuple[Subscription, ...]
+    warnings: tuple[str, ...]
+
+
+def read_subscriptions(
+    path: str | Path,
+    *,
+    application: KnownApplication,
+    datasets: Mapping[str, str],
+    destinations: Destinations,
+    now: float,
+) -> SubscriptionsFile:
+    """Read a file of subscriptions.
+
+    Parameters
+    ----------
+    path : str or Path
+        The YAML file; docs/reference says what it may hold.
+    application : KnownApplication
+        Names the parameters and judges the options.
+    datasets : mapping of str to str
+        Alias to persistent identifier; a subscription may use either.
+    destinations : Destinations
+        Where products may go; the default is the folder of the subscription's id in its first root.
+    now : float
+        POSIX seconds; a deadline that is an instant must come after it.
+
+    Raises
+    ------
+    FileFault
+        All faults of the file at once, each with its line.
+    """
+    document = read_document(path)
+    rules = _Rules(application=application, datasets=datasets, destinations=destinations, now=now)
+    name_of = _namer(document)
+    wishes, faults = check(document, _Wishes, name_of, rules)
+    document.refuse([*faults, *_doubled_ids(document)])
+    assert wishes is not None
+    return SubscriptionsFile(
+        subscriptions=tuple(_subscription(wish, application) for wish in wishes.subscriptions),
+        warnings=tuple(_warnings(document)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rules:
+    application: KnownApplication
+    datasets: Mapping[str, str]
+    destinations: Destinations
+    now: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Deadline:
+    """Either a duration [s] or an instant [POSIX s]."""
+
+    duration_s: float | None = None
+    at: float | None = None
+
+
+def _rules(info: ValidationInfo) -> _Rules:
+    assert isinstance(info.context, _Rules)
+    return info.context
+
+
+def _read_id(text: str) -> str:
+    if not _ID.fullmatch(text) or len(text) > ID_CHARACTERS_MAX:
+        raise ValueError(
+            f"id {text!r} cannot be. Use up to {ID_CHARACTERS_MAX} of a-z, 0-9, '-', '_' and '.',"
+            " beginning with a letter or digit"
+        )
+    return text
+
+
+def _read_dataset(text: str, info: ValidationInfo) -> str:
+    datasets = _rules(info).datasets
+    identifier = text.removeprefix("https://doi.org/").removeprefix("doi:")
+    if identifier in datasets.values():
+        return identifier
+    if text not in datasets:
+        known = hint(text, [*datasets, *datasets.values()])
+        raise ValueError(f"unknown dataset {text!r}. {known}")
+    return str(datasets[text])
+
+
+def _read_period(given: object) -> Period:
+    try:
+        return parse_interval(str(given))
+    except ValueError as error:
+        raise ValueError(f"time {error}") from error
+
+
+def _read_deadline(given: object, info: ValidationInfo) -> _Deadline | None:
+    if given is None:
+        return None
+    text = str(given)
+    try:
+        if "P" in text:
+            return _duration(text)
+        return _instant(text, _rules(info).now, first_delivery=info.data.get("backfill", True))
+    except ValueError as error:
+        raise ValueError(f"deadline {error}") from error
+
+
+def _duration(text: str) -> _Deadline:
+    duration_s = parse_duration(text)
+    if duration_s <= 0:
+        raise ValueError(f"{text!r} leaves no time. It counts from an update's arrival")
+    return _Deadline(duration_s=duration_s)
+
+
+def _instant(text: str, now: float, *, first_delivery: bool) -> _Deadline:
+    if not re.match(r"\d{4}-", text):
+        raise ValueError(
+            f"{text!r} is neither a duration (PT2H) nor an instant (2030-01-31T12:00:00Z)"
+        )
+    at = parse_instant(text, zone_needed=True)
+    if at <= now:
+        raise ValueError(f"{text!r} is past")
+    if not first_delivery:
+        raise ValueError(
+            f"{text!r} is an instant, which only a first delivery can have (backfill: true)."
+            " Give a duration after arrival"
+        )
+    return _Deadline(at=at)
+
+
+def _read_names(given: object) -> object:
+    return given.replace(",", " ").split() if isinstance(given, str) else given
+
+
+def _read_parameter(name: str, info: ValidationInfo) -> str:
+    allowed = _rules(info).application.parameters()
+    if name not in allowed:
+        raise ValueError(f"unknown parameter {name!r}. {hint(name, allowed)}")
+    return name
+
+
+def _read_destination(text: str | None, info: ValidationInfo) -> str | None:
+    allowed = _rules(info).destinations
+    try:
+        if text is not None:
+            return allowed.resolve(text)
+        # Without a good id there is a fault already, and no folder to name after it.
+        return allowed.default_for(info.data["id"]) if "id" in info.data else None
+    except SlackwaterError as fault:
+        raise ValueError(str(fault)) from fault
+
+
+def _read_options(options: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    try:
+        _rules(info).application.check_options(tuple(sorted(options.items())))
+    except SlackwaterError as fault:
+        raise ValueError(str(fault)) from fault
+    return options
+
+
+class _Wish(BaseModel):
+    """One subscription as it is written. A field is checked after those above it."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    id: Annotated[str, AfterValidator(_read_id)]
+    dataset: Annotated[str, AfterValidator(_read_dataset)]
+    bbox: Annotated[Box, PlainValidator(parse_bbox)] = GLOBE
+    time: Annotated[Period, PlainValidator(_read_period)] = ALWAYS
+    parameters: Annotated[
+        tuple[Annotated[str, AfterValidator(_read_parameter)], ...],
+        BeforeValidator(_read_names),
+    ] = ()
+    backfill: bool = True
+    deadline: Annotated[_Deadline | None, PlainValidator(_read_deadline)] = None
+    firm: bool = False
+    priority: Annotated[float, Field(gt=0)] = 1.0
+    destination: Annotated[
+        str | None, AfterValidator(_read_destination), Field(validate_default=True)
+    ] = None
+    options: Annotated[dict[str, str], AfterValidator(_read_options)] = {}
+
+
+def _read_all(wishes: tuple[_Wish, ...]) -> tuple[_Wish, ...]:
+    if not wishes:
+        raise ValueError("subscriptions is empty. Write at least one")
+    return wishes
+
+
+class _Wishes(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    subscriptions: Annotated[tuple[_Wish, ...], AfterValidator(_read_all)]
+
+
+def _subscription(wish: _Wish, application: KnownApplication) -> Subscription:
+    assert wish.destination is not None
+    parameters = wish.parameters or application.default_parameters
+    deadline = wish.deadline or _Deadline()
+    return Subscription(
+        id=wish.id,
+        view=View(
+            dataset=wish.dataset,
+            application=application.name,
+            extent=Extent(
+                box=wish.bbox, period=wish.time, parameters=tuple(sorted(set(parameters)))
+            ),
+            options=tuple(sorted(wish.options.items())),
+        ),
+        destination=wish.destination,
+        deadline_s=deadline.duration_s,
+        deadline_at=deadline.at,
+        firm=wish.firm,
+        priority=wish.priority,
+        backfill=wish.backfill,
+    )
+
+
+def _entries(document: Document) -> list[tuple[Where, dict[str, Any]]]:
+    """Return the subscriptions as they are written, and where, whatever else is wrong."""
+    top = document.value if isinstance(document.value, dict) else {}
+    entries = top.get("subscriptions")
+    return [
+        (("subscriptions", number), entry)
+        for number, entry in enumerate(entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict)
+    ]
+
+
+def _namer(document: Document) -> Describe:
+    """Return what names a fault's subscription by its id, or else by its place in the file."""
+    names = {where: entry.get("id") for where, entry in _entries(document)}
+
+    def describe(where: Where) -> tuple[str, Where]:
+        if len(where) < 2:
+            return "", where
+        name = names.get(where[:2]) or f"number {int(where[1]) + 1}"
+        return f"subscription {name}: ", where[2:]
+
+    return describe
+
+
+def _doubled_ids(document: Document) -> list[Fault]:
+    first: dict[str, int] = {}
+    faults: list[Fault] = []
+    for where, entry in _entries(document):
+        name, line = entry.get("id"), document.line((*where, "id"))
+        if isinstance(name, str) and first.setdefault(name, line) != line:
+            faults.append(Fault(line, f"id {name!r} is taken (line {first[name]})"))
+    return faults
+
+
+def _warnings(document: Document) -> Iterator[str]:
+    for where, entry in _entries(document):
+        if "bbox" in entry and is_counted_to_360(entry["bbox"]):
+            line, box = document.line((*where, "bbox")), parse_bbox(entry["bbox"])
+            yield (
+                f"line {line}: subscription {entry['id']}: bbox with longitudes of 0..360"
+                f" is read as {box}"
+            )

@@ -1,0 +1,264 @@
+"""Bringing a product to its destination, so that a reader sees all of it or nothing.
+
+The product is copied under a temporary name in the destination's folder, read back, and moved to
+its final name in one step; then the manifest likewise. The manifest makes the product delivered:
+who finds it finds the product whole. Repeating a delivery changes nothing, whatever stopped the
+last.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from controller.destinations import Destinations, without_user
+from controller.errors import DeliveryError
+from planner.model import Product
+
+PRODUCT_ENDING = ".nc"
+MANIFEST_ENDING = ".manifest.json"
+
+BLOCK_BYTES = 4 * 2**20
+"""Copied at once [bytes]: large enough for a far store, small beside a worker's memory."""
+
+MANIFEST_BYTES_MAX = 256 * 2**20
+"""A manifest above this [bytes] is none of ours: it names some 2 million source files."""
+
+_TOKEN_BYTES = 4
+
+_FULL = "Free space there; it is tried again"
+_CAUSES = {
+    errno.ENOSPC: ("is full", _FULL, True),
+    errno.EDQUOT: ("is over its quota", _FULL, True),
+    errno.EROFS: ("is read-only", "Make it writable or name another destination", False),
+    errno.EACCES: ("may not be written to", "Give this user the right to write there", False),
+    errno.EPERM: ("may not be written to", "Give this user the right to write there", False),
+    errno.ENOTDIR: ("is not a folder", "Name a folder", False),
+    errno.EEXIST: ("is not a folder", "Name a folder", False),
+    errno.EISDIR: ("has a folder where the product should be", "Move that folder away", False),
+    errno.ENAMETOOLONG: ("has too long a name", "Name a shorter one", False),
+}
+"""What a failed write means: what happened, what to do, whether a retry may help."""
+
+
+def deliver(product: Product, destination: str, destinations: Destinations) -> str:
+    """Bring a staged product and its manifest to a folder; return the URL of the manifest there.
+
+    Both keep their names: ``<product id>.nc`` and ``<product id>.manifest.json``. If the folder
+    holds the same content already, it is left as it is.
+
+    Parameters
+    ----------
+    product : Product
+        The staged product; its manifest lies beside it.
+    destination : str
+        Folder; made if it is missing.
+    destinations : Destinations
+        What is allowed now.
+
+    Raises
+    ------
+    DeliveryError
+        With the cause, what to do about it and whether a retry may help. Nothing torn is visible.
+    """
+    staged = _Staging.of(product)
+    url = destinations.resolve(destination)
+    with _causes_named(staged.product_id, url):
+        folder = _Folder.reached(url, staged.product_id)
+        folder.prepare()
+        if not folder.holds(product.digest):
+            folder.remove_manifest()
+            folder.place(PRODUCT_ENDING, staged.product_blocks())
+            folder.place(MANIFEST_ENDING, staged.manifest_blocks())
+    return f"{url}/{staged.product_id}{MANIFEST_ENDING}"
+
+
+def manifest_url(product_url: str) -> str:
+    """Return where the manifest of a product lies: beside it."""
+    assert product_url.endswith(PRODUCT_ENDING), product_url
+    return product_url.removesuffix(PRODUCT_ENDING) + MANIFEST_ENDING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Staging:
+    """A product as combining left it. Its faults are told apart from those of the destination."""
+
+    product: Product
+    product_id: str
+    filesystem: Any
+    path: str
+
+    @classmethod
+    def of(cls, product: Product) -> _Staging:
+        filesystem, path = url_to_fs(product.url)
+        stem = path.rsplit("/", 1)[-1].removesuffix(PRODUCT_ENDING)
+        return cls(product=product, product_id=stem, filesystem=filesystem, path=path)
+
+    def product_blocks(self) -> Iterator[bytes]:
+        """Yield the product's bytes; at the end they proved to be those that were combined."""
+        found = hashlib.sha256()
+        for block in self._blocks(self.path):
+            found.update(block)
+            yield block
+        if found.hexdigest() != self.product.sha256:
+            raise self._fault("is not the one that was combined (its sha256 differs)", retry=False)
+
+    def manifest_blocks(self) -> Iterator[bytes]:
+        """Yield the manifest's bytes."""
+        return self._blocks(manifest_url(self.path))
+
+    def _blocks(self, path: str) -> Iterator[bytes]:
+        with self._open(path) as file:
+            while block := self._read(file):
+                yield block
+
+    def _open(self, path: str) -> IO[bytes]:
+        try:
+            return cast("IO[bytes]", self.filesystem.open(path, "rb"))
+        except FileNotFoundError as error:
+            raise self._fault("is gone", retry=False) from error
+        except OSError as error:
+            raise self._fault(f"cannot be read ({error.strerror})", retry=True) from error
+
+    def _read(self, file: IO[bytes]) -> bytes:
+        try:
+            return file.read(BLOCK_BYTES)
+        except OSError as error:
+            raise self._fault(f"cannot be read ({error.strerror})", retry=True) from error
+
+    def _fault(self, what: str, *, retry: bool) -> DeliveryError:
+        return DeliveryError(
+            f"product {self.product_id} in the staging area {what}",
+            fix="Its task must combine it again",
+            retry=retry,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folder:
+    """The destination's folder, as far as one product is concerned."""
+
+    filesystem: Any
+    path: str
+    product_id: str
+
+    @classmethod
+    def reached(cls, url: str, product_id: str) -> _Folder:
+        try:
+            filesystem, path = url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            raise DeliveryError(
+                f"destination {without_user(url)} cannot be opened: {error}",
+                fix="Install what its scheme needs",
+                retry=False,
+            ) from error
+        return cls(filesystem=filesystem, path=path.rstrip("/"), product_id=product_id)
+
+    def prepare(self) -> None:
+        """Make the folder, and remove what an earlier crash left of this product."""
+        self.filesystem.makedirs(self.path, exist_ok=True)
+        endings = "|".join(map(re.escape, (PRODUCT_ENDING, MANIFEST_ENDING)))
+        leftover = re.compile(
+            rf"\.{re.escape(self.product_id)}({endings})\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.part"
+        )
+        for path in self.filesystem.ls(self.path, detail=False):
+            if leftover.fullmatch(path.rsplit("/", 1)[-1]):
+                self._remove(path)
+
+    def holds(self, digest: str) -> bool:
+        """Tell whether the product with this content digest stands here whole."""
+        try:
+            with self.filesystem.open(self._final(MANIFEST_ENDING), "rb") as file:
+                manifest = json.loads(file.read(MANIFEST_BYTES_MAX))
+            told = manifest["product"]
+            if told["digest"] != digest:
+                return False
+            return bool(self._sha256(self._final(PRODUCT_ENDING)) == told["sha256"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return False
+
+    def remove_manifest(self) -> None:
+        """Take a manifest away before its product is replaced: the two must never disagree."""
+        self._remove(self._final(MANIFEST_ENDING))
+
+    def place(self, ending: str, blocks: Iterator[bytes]) -> None:
+        """Write a file under a temporary name, read it back, and move it to its final name."""
+        final = self._final(ending)
+        name = final.rsplit("/", 1)[-1]
+        temporary = f"{self.path}/.{name}.{secrets.token_hex(_TOKEN_BYTES)}.part"
+        try:
+            written = self._write(temporary, blocks)
+            if self._sha256(temporary) != written:
+                raise DeliveryError(f"{name} was damaged on its way to {without_user(self.path)}")
+            self._move(temporary, final)
+        except BaseException:
+            with suppress(OSError):
+                self._remove(temporary)
+            raise
+
+    def _final(self, ending: str) -> str:
+        return f"{self.path}/{self.product_id}{ending}"
+
+    def _write(self, path: str, blocks: Iterator[bytes]) -> str:
+        written = hashlib.sha256()
+        with self.filesystem.open(path, "wb") as file:
+            for block in blocks:
+                file.write(block)
+                written.update(block)
+            if self._is_local:
+                file.flush()
+                os.fsync(file.fileno())
+        return written.hexdigest()
+
+    def _sha256(self, path: str) -> str:
+        found = hashlib.sha256()
+        with self.filesystem.open(path, "rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                found.update(block)
+        return found.hexdigest()
+
+    def _move(self, temporary: str, final: str) -> None:
+        if not self._is_local:
+            self.filesystem.mv(temporary, final)
+            return
+        # Not fsspec's move: where a rename fails it copies, and a copy is seen half-done.
+        Path(temporary).replace(final)
+        handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def _remove(self, path: str) -> None:
+        with suppress(FileNotFoundError):
+            self.filesystem.rm_file(path)
+
+    @property
+    def _is_local(self) -> bool:
+        return isinstance(self.filesystem, LocalFileSystem)
+
+
+@contextmanager
+def _causes_named(product_id: str, url: str) -> Iterator[None]:
+    """Turn the system's errors into faults of delivery that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        what, fix, retry = _CAUSES.get(
+            error.errno or 0, (f"failed: {error.strerror or error}", "", True)
+        )
+        raise DeliveryError(
+            f"product {product_id} not delivered: {without_user(url)} {what}", fix=fix, retry=retry
+        ) from error

@@ -1,0 +1,224 @@
+"""Carries the planner's commands out: each goes to a pool of its kind, each outcome is an event.
+
+No pool can stall another: a slow destination delays no part, a slow cloud no delivery.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from controller.combining import CombiningPool
+from controller.cutting import CuttingProcess
+from controller.delivery import deliver
+from controller.destinations import Destinations
+from controller.nodes.keeper import NodeKeeper
+from controller.ports import Application, Engine, PartWork, Report
+from partitioners.catalogue import Partitioners
+from partitioners.cutter import cut_task
+from planner.commands import (
+    AnyCommand,
+    CombineProduct,
+    CutTask,
+    DeliverProduct,
+    DrainNode,
+    Notify,
+    ProvisionNode,
+    RemoveNode,
+    RunPart,
+    SetWorkers,
+    StopPart,
+    UndrainNode,
+)
+from planner.errors import SlackwaterError
+from planner.events import (
+    AnyEvent,
+    CombineFailed,
+    DeliveryFailed,
+    PartFailed,
+    ProductCombined,
+    ProductDelivered,
+    TaskRefused,
+)
+from planner.model import Product, product_id
+
+DELIVERIES_MAX = 4
+"""Products on their way at the same time: enough that one slow destination does not hold up all."""
+
+
+class Dispatcher:
+    """The doer behind each command.
+
+    Parameters
+    ----------
+    applications : mapping of str to Application
+    engine : Engine
+    keeper : NodeKeeper
+    cutting : CuttingProcess
+    destinations : Destinations
+    combining : CombiningPool
+    report : Report
+        Takes the outcomes.
+    """
+
+    def __init__(
+        self,
+        *,
+        applications: Mapping[str, Application],
+        engine: Engine,
+        keeper: NodeKeeper,
+        cutting: CuttingProcess,
+        destinations: Destinations,
+        combining: CombiningPool,
+        report: Report,
+    ) -> None:
+        self._applications = applications
+        self._engine = engine
+        self._keeper = keeper
+        self._cutting = cutting
+        self._destinations = destinations
+        self._combining = combining
+        self._report = report
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="preparing")
+        self._delivering = ThreadPoolExecutor(DELIVERIES_MAX, thread_name_prefix="delivering")
+
+    def carry_out(self, commands: Iterable[AnyCommand]) -> None:
+        """Begin to carry commands out."""
+        parts: list[RunPart] = []
+        for command in commands:
+            match command:
+                case RunPart():
+                    parts.append(command)
+                case CutTask():
+                    self._begin(self._preparing, self._cut, command)
+                case StopPart():
+                    self._engine.stop(command.part_id, command.attempt)
+                case CombineProduct():
+                    self._begin(self._preparing, self._combine, command)
+                case DeliverProduct():
+                    self._begin(self._delivering, self._deliver, command)
+                case ProvisionNode() | SetWorkers() | RemoveNode():
+                    self._keeper.carry_out(command)
+                case DrainNode() | UndrainNode() | Notify():
+                    # The planner itself sends a draining node no parts; notices go to the watchers.
+                    pass
+        if parts:
+            self._begin(self._preparing, self._run, parts)
+
+    def close(self) -> None:
+        """Stop acting: what has not begun is left undone."""
+        self._preparing.shutdown(wait=True, cancel_futures=True)
+        self._delivering.shutdown(wait=True, cancel_futures=True)
+        self._combining.close()
+        self._cutting.close()
+
+    def _begin(
+        self, pool: ThreadPoolExecutor, act: Callable[[Any], AnyEvent | None], command: Doable
+    ) -> None:
+        pool.submit(act, command).add_done_callback(lambda done: self._tell(command, done))
+
+    def _tell(self, command: Doable, done: Future[AnyEvent | None]) -> None:
+        """Report the outcome of an act; whatever it raised is the failure of its command."""
+        if done.cancelled():
+            return
+        error = done.exception()
+        for event in [done.result()] if error is None else failures(command, error):
+            if event is not None:
+                self._report(event)
+
+    def _cut(self, command: CutTask) -> AnyEvent:
+        application = self._applications[command.view.application]
+        density = application.density(command.view, command.updates)
+        cut = cut_task(command, density, None, Partitioners(), self._cutting)
+        return cut.event(time.time())
+
+    def _run(self, commands: list[RunPart]) -> None:
+        works = []
+        for command in commands:
+            try:
+                works.append(self._work(command))
+            except SlackwaterError as error:
+                for event in failures(command, error):
+                    self._report(event)
+        self._engine.submit(works)
+
+    def _work(self, command: RunPart) -> PartWork:
+        application = self._applications[command.view.application]
+        stem = f"{command.part_id.replace('/', '-')}.a{command.attempt}"
+        return PartWork(
+            part_id=command.part_id,
+            attempt=command.attempt,
+            node_id=command.node_id,
+            limit_s=command.limit_s,
+            extract=application.extract,
+            order=application.part_order(command.view, command.extent, command.updates, stem),
+        )
+
+    def _combine(self, command: CombineProduct) -> None:
+        application = self._applications[command.view.application]
+        began = time.monotonic()
+        order = application.product_order(
+            command.view,
+            command.updates,
+            command.fragments,
+            product_id(command.subscription_id, command.version, command.updates),
+            command.subscription_id,
+        )
+        future = self._combining.submit(application.combine, order)
+        future.add_done_callback(lambda done: self._combined(command, done, began))
+
+    def _combined(self, command: CombineProduct, done: Future[Product], began: float) -> None:
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is not None:
+            self._report(*failures(command, error))
+            return
+        self._report(
+            ProductCombined(
+                at=time.time(),
+                task_id=command.task_id,
+                attempt=command.attempt,
+                run_s=time.monotonic() - began,
+                product=done.result(),
+            )
+        )
+
+    def _deliver(self, command: DeliverProduct) -> AnyEvent:
+        began = time.monotonic()
+        manifest_url = deliver(command.product, command.destination, self._destinations)
+        return ProductDelivered(
+            at=time.time(),
+            task_id=command.task_id,
+            attempt=command.attempt,
+            run_s=time.monotonic() - began,
+            manifest_url=manifest_url,
+        )
+
+
+Doable = CutTask | CombineProduct | DeliverProduct | RunPart | list[RunPart]
+
+
+def failures(command: Doable, error: BaseException) -> list[AnyEvent]:
+    """Return what to report when carrying a command out raised an error."""
+    at = time.time()
+    known = isinstance(error, SlackwaterError)
+    reason = str(error) if known else f"{type(error).__name__}: {error}"
+    retry = error.retry if isinstance(error, SlackwaterError) else True
+    match command:
+        case list():
+            return [event for each in command for event in failures(each, error)]
+        case CutTask(task_id=task_id):
+            return [TaskRefused(at=at, task_id=task_id, reason=reason)]
+        case RunPart(part_id=part_id, attempt=attempt):
+            return [PartFailed(at=at, part_id=part_id, attempt=attempt, reason=reason, retry=retry)]
+        case CombineProduct(task_id=task_id, attempt=attempt):
+            return [
+                CombineFailed(at=at, task_id=task_id, attempt=attempt, reason=reason, retry=retry)
+            ]
+        case DeliverProduct(task_id=task_id, attempt=attempt):
+            return [
+                DeliveryFailed(at=at, task_id=task_id, attempt=attempt, reason=reason, retry=retry)
+            ]

@@ -1,0 +1,298 @@
+"""The attempts under way with one scheduler, and the one report that each of them ends in.
+
+Lives in the event loop of one Dask client and is touched from nowhere else. A worker is sent its
+next part when it has none, and what a node was sent beyond that waits here, in the order it came:
+Dask would bind each part to a worker at once, and one behind a long one would miss its turn. Only
+where parts are so short that the way to the worker takes longer are some sent ahead.
+
+An attempt waits only for a worker that is there, and runs only on one that is there: when a node's
+last worker leaves, what waits for it is lost, so nothing waits for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+import traceback
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import Client, Future
+from distributed.scheduler import KilledWorker
+
+from controller.engines.messages import (
+    TOPIC,
+    Echo,
+    PartDone,
+    PartRefused,
+    Roster,
+    WorkerEnding,
+    WorkerHung,
+    from_wire,
+    to_wire,
+)
+from controller.engines.part import pack, run_part
+from controller.errors import EngineError
+from controller.ports import PartWork, Report
+from planner.events import AttemptLost, NodeReady, PartFailed, PartFinished
+
+EPITAPHS_MAX = 1000
+"""Reasons of ended workers that are remembered; each is wanted for moments only."""
+
+AHEAD_S_MAX = 0.2
+"""A part is sent ahead when, at the pace of its node, it will wait at the worker no longer [s]."""
+
+HELD_MAX = 4
+"""Parts that a worker holds at most: one runs, and the rest bridge the 10 to 20 ms of the way."""
+
+AttemptKey = tuple[str, int]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Attempt:
+    """One attempt: it waits for a worker of its node, then has one."""
+
+    part_id: str
+    attempt: int
+    node_id: str
+    limit_s: float
+    packed: bytes
+    worker: str | None = None
+    follower: asyncio.Task[None] | None = None
+
+
+class Carriage:
+    """Carries attempts with one client.
+
+    Parameters
+    ----------
+    client : Client
+        Asynchronous, of the running loop.
+    report : Report
+    on_hung : callable
+        Is told the name of a worker that does not answer any more, so that somebody kills it.
+    """
+
+    def __init__(self, client: Client, report: Report, on_hung: Callable[[str], None]) -> None:
+        self._client = client
+        self._report = report
+        self._on_hung = on_hung
+        self._attempts: dict[AttemptKey, Attempt] = {}
+        self._waiting: defaultdict[str, deque[Attempt]] = defaultdict(deque)
+        self._addresses: dict[str, str] = {}
+        self._held: defaultdict[str, list[Attempt]] = defaultdict(list)
+        self._pace_s: dict[str, float] = {}
+        self._epitaphs: dict[str, str] = {}
+        self._serials = itertools.count()
+        self._echo = asyncio.Event()
+
+    async def open(self) -> None:
+        """Learn who is there, and listen for changes."""
+        self._client.subscribe_topic(TOPIC, self._hear)
+        for event in await self._client.get_events(TOPIC):
+            self._hear(event)
+
+    async def ping(self) -> None:
+        """Return when the whole way to the scheduler and back has been gone once more."""
+        self._echo.clear()
+        await self._client.log_event(TOPIC, to_wire(Echo()))
+        await self._echo.wait()
+
+    def submit(self, works: Sequence[PartWork]) -> None:
+        """Send a batch on its way; one that is under way already is left alone."""
+        for work in works:
+            if (work.part_id, work.attempt) not in self._attempts:
+                self._accept(work)
+        for node_id in {work.node_id: None for work in works}:
+            self._dispatch(node_id)
+
+    def stop(self, part_id: str, attempt: int) -> None:
+        """Forget an attempt. A part that runs already keeps its worker busy until it ends."""
+        known = self._attempts.pop((part_id, attempt), None)
+        if known and known.worker is None:
+            self._waiting[known.node_id].remove(known)
+
+    def close(self, reason: str | None) -> None:
+        """Give up all attempts: lost for this reason, or silently when there is none."""
+        for attempt in itertools.chain(*self._held.values()):
+            assert attempt.follower is not None
+            attempt.follower.cancel()
+        if reason is not None:
+            for attempt in list(self._attempts.values()):
+                self._lose(attempt, reason)
+            self._update_roster({}, {})
+
+    def _accept(self, work: PartWork) -> None:
+        try:
+            packed = pack(work)
+        except EngineError as error:
+            self._report(failed(work.part_id, work.attempt, str(error), retry=False))
+            return
+        attempt = Attempt(
+            part_id=work.part_id,
+            attempt=work.attempt,
+            node_id=work.node_id,
+            limit_s=work.limit_s,
+            packed=packed,
+        )
+        self._attempts[work.part_id, work.attempt] = attempt
+        self._waiting[work.node_id].append(attempt)
+
+    def _dispatch(self, node_id: str) -> None:
+        """Give the workers of a node the next parts; lose them where there is no worker."""
+        waiting = self._waiting[node_id]
+        crew = [name for name in self._addresses if node_of(name) == node_id]
+        held_max = self._held_max(node_id)
+        while crew and waiting:
+            worker = min(crew, key=lambda name: len(self._held[name]))
+            if len(self._held[worker]) >= held_max:
+                break
+            self._send(waiting.popleft(), worker)
+        if not crew:
+            for attempt in list(waiting):
+                self._lose(attempt, f"node {node_id} has no worker")
+        if not waiting:
+            del self._waiting[node_id]
+
+    def _held_max(self, node_id: str) -> int:
+        """Return how many parts a worker of this node may hold now."""
+        pace_s = self._pace_s.get(node_id, AHEAD_S_MAX)
+        return (
+            min(HELD_MAX, 1 + int(AHEAD_S_MAX / max(pace_s, 1e-6))) if pace_s < AHEAD_S_MAX else 1
+        )
+
+    def _send(self, attempt: Attempt, worker: str) -> None:
+        future = self._client.submit(
+            run_part,
+            attempt.part_id,
+            attempt.attempt,
+            attempt.packed,
+            attempt.limit_s,
+            # Dask groups by what stands before the number: one group, however many parts.
+            key=f"part-{next(self._serials)}",
+            workers=[self._addresses[worker]],
+            allow_other_workers=False,
+            retries=0,
+            pure=False,
+        )
+        attempt.worker = worker
+        self._held[worker].append(attempt)
+        attempt.follower = asyncio.create_task(self._see_through(attempt, worker, future))
+
+    async def _see_through(self, attempt: Attempt, worker: str, future: Future[None]) -> None:
+        """Wait until a part that was sent has ended. How it did was told before, but for faults."""
+        error = await future.exception()
+        if future.status == "cancelled":
+            return  # The scheduler is gone: all attempts are about to be given up.
+        if isinstance(error, KilledWorker):
+            self._lose(attempt, self._epitaph(worker))
+            return  # The roster will say that the worker has left.
+        self._held[worker].remove(attempt)
+        self._dispatch(attempt.node_id)
+        if error is not None:
+            reason = await in_words(future, error)
+            self._conclude(attempt, failed(attempt.part_id, attempt.attempt, reason, retry=True))
+        self._lose(attempt, "it ended without a receipt")
+
+    def _wanted(self, attempt: Attempt) -> bool:
+        return self._attempts.get((attempt.part_id, attempt.attempt)) is attempt
+
+    def _lose(self, attempt: Attempt, reason: str) -> None:
+        self._conclude(attempt, lost(attempt.part_id, attempt.attempt, reason))
+
+    def _conclude(self, attempt: Attempt, event: PartFinished | PartFailed | AttemptLost) -> None:
+        """Report an attempt's end, the first that is known; a later one is dropped."""
+        if self._wanted(attempt):
+            self.stop(attempt.part_id, attempt.attempt)
+            self._report(event)
+
+    def _hear(self, event: tuple[float, object]) -> None:
+        """Take in what the scheduler or a worker tells."""
+        match from_wire(event[1]):
+            case PartDone() | PartRefused() as answer:
+                self._take_answer(answer)
+            case Roster(present=present, running=running):
+                self._update_roster(present, running)
+            case WorkerHung(name=name, reason=reason):
+                self._bury(name, reason)
+                self._on_hung(name)
+            case WorkerEnding(name=name, reason=reason):
+                self._bury(name, reason)
+            case Echo():
+                self._echo.set()
+
+    def _take_answer(self, answer: PartDone | PartRefused) -> None:
+        attempt = self._attempts.get((answer.part_id, answer.attempt))
+        if attempt is None:
+            return  # It was stopped or given up.
+        if isinstance(answer, PartDone):
+            self._pace_s[attempt.node_id] = answer.run_s
+        self._conclude(attempt, outcome(attempt, answer))
+
+    def _update_roster(self, present: dict[str, str], running: dict[str, str]) -> None:
+        before, now = head_count(self._addresses), head_count(running)
+        self._addresses = dict(running)
+        for worker in self._held.keys() - present.keys():
+            for attempt in self._held.pop(worker):
+                assert attempt.follower is not None
+                attempt.follower.cancel()
+                self._lose(attempt, self._epitaph(worker))
+        for node_id in list(self._waiting):
+            self._dispatch(node_id)
+        for node_id in sorted(before | now):
+            if before[node_id] != now[node_id]:
+                at = time.time()
+                self._report(NodeReady(at=at, node_id=node_id, workers=now[node_id]))
+
+    def _bury(self, name: str, reason: str) -> None:
+        self._epitaphs[name] = reason
+        if len(self._epitaphs) > EPITAPHS_MAX:
+            del self._epitaphs[next(iter(self._epitaphs))]
+
+    def _epitaph(self, name: str) -> str:
+        return f"worker {name} ended: {self._epitaphs.get(name, 'killed, crashed or cut off')}"
+
+
+async def in_words(future: Future[Any], error: BaseException) -> str:
+    """Return what a part raised, and where."""
+    words = f"{type(error).__name__}: {error}"
+    for frame in traceback.extract_tb(await future.traceback())[-1:]:
+        words += f", in {frame.name} ({frame.filename}:{frame.lineno})"
+    return words
+
+
+def node_of(worker_name: str) -> str:
+    """Return the node that a worker named ``<node id>/<k>`` belongs to."""
+    return worker_name.rpartition("/")[0]
+
+
+def head_count(roster: dict[str, str]) -> Counter[str]:
+    """Return the number of workers of each node."""
+    return Counter(map(node_of, roster))
+
+
+def outcome(attempt: Attempt, answer: PartDone | PartRefused) -> PartFinished | PartFailed:
+    """Return the event that a worker's answer means."""
+    if isinstance(answer, PartRefused):
+        return failed(answer.part_id, answer.attempt, answer.reason, retry=answer.retry)
+    return PartFinished(
+        at=time.time(),
+        part_id=answer.part_id,
+        attempt=answer.attempt,
+        node_id=attempt.node_id,
+        run_s=answer.run_s,
+        fragment=answer.fragment,
+    )
+
+
+def failed(part_id: str, attempt: int, reason: str, *, retry: bool) -> PartFailed:
+    """Return the event of an attempt that ended in an error."""
+    return PartFailed(at=time.time(), part_id=part_id, attempt=attempt, reason=reason, retry=retry)
+
+
+def lost(part_id: str, attempt: int, reason: str) -> AttemptLost:
+    """Return the event of an attempt that was given up."""
+    return AttemptLost(at=time.time(), part_id=part_id, attempt=attempt, reason=reason)

@@ -1,0 +1,113 @@
+"""The worker process: one thread that runs parts, one that keeps in touch with the scheduler.
+
+It ends when it is told to (SIGTERM: the running part may end first), when its scheduler is gone,
+when a part outruns its limit, and when it could not join. Whoever started it starts the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distributed import Status, Worker
+from distributed.comm.addressing import get_address_host
+from distributed.utils import get_ip
+
+from controller.engines import dask_settings
+from controller.engines.connection import security_of
+from controller.engines.messages import TOPIC, WorkerEnding, to_wire
+from controller.engines.scheduler import own_versions
+from controller.errors import EngineError
+
+if TYPE_CHECKING:
+    from controller.engines.connection import DaskConnection
+
+FAREWELL_S_MAX = 1.0
+"""Time to say why the worker ends [s]; the scheduler notices its end anyway."""
+
+LEAVE_POLL_S = 0.02
+"""Pause between two looks whether the last part has ended [s]."""
+
+
+class PartWorker(Worker):
+    """Dask's worker without a web server, that ends when a part outruns its limit."""
+
+    def start_http_server(self, *args: Any, **settings: Any) -> None:
+        """Start none: the only port is the one behind TLS."""
+
+    async def close(self, *, reason: str = "worker-close", **_: Any) -> str | None:  # type: ignore[override]
+        """Close without waiting for a running part: whoever closes a busy worker gives it up."""
+        return await super().close(
+            timeout=FAREWELL_S_MAX, executor_wait=False, nanny=False, reason=reason
+        )
+
+    async def leave(self) -> None:
+        """Take no more parts, let the running one end and its receipt be fetched, then close."""
+        self.status = Status.closing_gracefully
+        while self.state.executing_count or self.data:
+            await asyncio.sleep(LEAVE_POLL_S)
+        await self.close(reason="told to end")
+
+    async def give_up(self) -> None:
+        """Tell that the running part has outrun its limit, and end this process under it."""
+        farewell = WorkerEnding(name=str(self.name), reason="a part outran its limit")
+        self.log_event(TOPIC, to_wire(farewell))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.batched_stream.close(), FAREWELL_S_MAX)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work(connection: DaskConnection, worker_name: str, folder: Path) -> None:
+    """Work until told to end; see `DaskConnection.join`."""
+    dask_settings.apply()
+    asyncio.run(_work(connection, worker_name, folder))
+
+
+async def _work(connection: DaskConnection, worker_name: str, folder: Path) -> None:
+    worker = PartWorker(
+        connection.address,
+        name=worker_name,
+        # On the one interface that the scheduler reaches, not on all of them.
+        host=get_ip(get_address_host(connection.address)),
+        nthreads=1,
+        memory_limit=0,
+        extensions={},
+        local_directory=str(folder),
+        security=security_of(connection.certificate, connection.key),
+        death_timeout=connection.orphan_s,
+        startup_information={"slackwater_versions": lambda _: own_versions()},
+    )
+    joining = asyncio.ensure_future(_join(worker, connection))
+    tasks: set[asyncio.Task[None]] = set()  # The loop itself holds its tasks only weakly.
+
+    def end() -> None:
+        if joining.done():
+            tasks.add(asyncio.create_task(worker.leave()))
+        else:
+            joining.cancel()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, end)
+    loop.add_signal_handler(
+        signal.SIGALRM, lambda: tasks.add(asyncio.create_task(worker.give_up()))
+    )
+    with contextlib.suppress(asyncio.CancelledError):
+        await joining
+        await worker.finished()  # type: ignore[no-untyped-call]
+
+
+async def _join(worker: PartWorker, connection: DaskConnection) -> None:
+    try:
+        await worker
+    except TimeoutError as error:
+        raise EngineError(
+            f"worker {worker.name} could not reach {connection.address} "
+            f"for {connection.orphan_s:.0f} s",
+            fix="Its node ends; new ones are made when the engine is back",
+        ) from error
+    except RuntimeError as error:
+        raise EngineError(f"worker {worker.name} may not join: {error.__cause__}") from error

@@ -1,0 +1,167 @@
+"""A one-shot job: deliver subscriptions from an archive once, and say what became of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from controller.apps.argo.application import ArgoApplication
+from controller.apps.argo.archive import open_archive
+from controller.apps.argo.orders import ArchiveAddress
+from controller.config.settings import ARGO_DOI, Settings
+from controller.destinations import Destinations
+from controller.service import Inbox, Watch
+from controller.sources.argo import ArgoSource
+from controller.wiring import Folders, running_service
+from planner.commands import AnyCommand
+from planner.core import Planner
+from planner.durations import DEFAULT_COSTS
+from planner.events import AnyEvent, ApplicationCalibrated, SubscriptionAdded, UpdateArrived
+from planner.model import Subscription, UnitCosts
+from planner.results import Results
+
+Wave = Callable[[], Sequence[AnyEvent] | None]
+"""Asked again and again what arrives from outside: None is "not yet", what it returns is all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """An archive, ready to serve subscriptions.
+
+    Parameters
+    ----------
+    settings : Settings
+    address : ArchiveAddress
+    source : ArgoSource
+        Knows the state of the archive that the job begins from.
+    application : ArgoApplication
+    destinations : Destinations
+    folders : Folders
+    """
+
+    settings: Settings
+    address: ArchiveAddress
+    source: ArgoSource
+    application: ArgoApplication
+    destinations: Destinations
+    folders: Folders
+
+
+def argo_job(
+    settings: Settings,
+    address: ArchiveAddress,
+    destinations: Destinations,
+    folders: Folders,
+    since: Path | None = None,
+) -> Job:
+    """Return a job over an Argo archive; reads its indexes.
+
+    Parameters
+    ----------
+    since : Path or None
+        An older state of the index: the job begins from there, and what changed is an update.
+
+    Raises
+    ------
+    ArchiveError
+        There is no such archive, or its index cannot be read.
+    """
+    source = ArgoSource(open_archive(address), ARGO_DOI, since)
+    application = ArgoApplication(
+        archive=address,
+        fragments_url=str(folders.fragments),
+        staging_url=str(folders.staging),
+        catalogue=source.catalogue,
+    )
+    return Job(
+        settings=settings,
+        address=address,
+        source=source,
+        application=application,
+        destinations=destinations,
+        folders=folders,
+    )
+
+
+def opening(job: Job, subscriptions: Sequence[Subscription]) -> list[AnyEvent]:
+    """Return the events that a job begins with: what is known, and who wants what."""
+    at = time.time()
+    costs = predicted_costs(job.address)
+    calibrated = ApplicationCalibrated(at=at, application=job.application.name, costs=costs)
+    added = [SubscriptionAdded(at=at, subscription=wish) for wish in subscriptions]
+    return [calibrated, job.source.base(), *added]
+
+
+def predicted_costs(address: ArchiveAddress) -> UnitCosts:
+    """Return what reading costs before anything was measured: the default and declared latency."""
+    return replace(DEFAULT_COSTS, file_s=DEFAULT_COSTS.file_s + address.read_latency_s)
+
+
+def run(
+    job: Job,
+    events: list[AnyEvent],
+    *,
+    waves: tuple[Wave, ...] = (),
+    journal: Path | None = None,
+    watch: Watch = lambda planner, event, commands: None,
+) -> Results:
+    """Serve all that the events ask for, live, and return what became of it.
+
+    Parameters
+    ----------
+    events : list of AnyEvent
+        What is there at the beginning.
+    waves : tuple of Wave
+        What comes later, in this order; the job ends when all have come and nothing is left to do.
+    journal : Path or None
+        Where every event and command is written.
+    watch : callable
+        Is shown each step.
+    """
+    outcome = Results()
+    ahead = _Ahead(expected=len(events), waves=list(waves))
+
+    def see(planner: Planner, event: AnyEvent, commands: list[AnyCommand]) -> None:
+        ahead.expected -= isinstance(event, _OUTSIDE)
+        outcome.see(planner, event, commands)
+        watch(planner, event, commands)
+
+    with running_service(
+        settings=job.settings,
+        application=job.application,
+        destinations=job.destinations,
+        folders=job.folders,
+        journal=journal,
+        watch=see,
+    ) as (service, inbox):
+        for event in events:
+            inbox.put(event)
+        service.run(lambda planner: ahead.is_over(planner, inbox))
+    outcome.ended_at = time.time()
+    return outcome
+
+
+_OUTSIDE = (ApplicationCalibrated, SubscriptionAdded, UpdateArrived)
+"""Kinds of events that only a job itself puts into the inbox."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Ahead:
+    """What must still be handled before a job may end."""
+
+    expected: int
+    waves: list[Wave]
+
+    def is_over(self, planner: Planner, inbox: Inbox) -> bool:
+        """Let in what arrives, and tell whether all is done."""
+        if self.expected:
+            return False
+        if self.waves and (events := self.waves[0]()) is not None:
+            del self.waves[0]
+            self.expected += len(events)
+            for event in events:
+                inbox.put(event)
+        books = planner.books
+        return not (self.waves or self.expected or books.backlog.tasks or books.desk.pages)

@@ -1,0 +1,288 @@
+"""The supervisor of one node: a process that keeps the wanted number of workers running.
+
+It has one thread, so that it may fork workers at any time, and sleeps until something happens: a
+worker ends, a signal comes (SIGHUP: read again what is wanted; SIGTERM: end), or the pipe to its
+nursery closes. Workers hold the other end of a pipe to their supervisor and end when that closes.
+So whatever is killed, what stands below it ends too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+
+import fsspec
+
+from controller.errors import NodeError, NodeFault
+from controller.nodes import cgroup
+from controller.nodes.records import (
+    DELETION,
+    STANDING,
+    WANTED,
+    ProcessMark,
+    Standing,
+    Wanted,
+    mark,
+    read,
+    write,
+)
+from controller.ports import NodeState, WorkerConnection
+from planner.errors import SlackwaterError
+
+RESTART_WINDOW_S = 60.0
+"""Restarts are counted over this time [s]: a worker that lives longer is worth another one."""
+
+REFUSED = 78
+"""Exit code of a worker that may not or cannot serve: another one could not either."""
+
+REFUSAL = "refusal"
+LOG = "log"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStart:
+    """What a node is started with.
+
+    Parameters
+    ----------
+    node_id : str
+    folder : Path
+        The node's own in the registry.
+    connection : WorkerConnection
+    boot_s : float
+        Workers are started only after this time [s].
+    cpu_quota : float or None
+        CPU time for all workers together [cores].
+    reachable_urls : tuple of str
+        Folders (fsspec) that a worker must see, or the node is broken.
+    restarts_max : int
+        Restarts for each worker wanted within `RESTART_WINDOW_S`; one more, and the node is broken.
+    end_s_max : float
+        A worker that was told to end is killed after this time [s].
+    """
+
+    node_id: str
+    folder: Path
+    connection: WorkerConnection
+    boot_s: float
+    cpu_quota: float | None
+    reachable_urls: tuple[str, ...]
+    restarts_max: int
+    end_s_max: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """One worker process, and by when it has to have ended if it was told to."""
+
+    process: ForkProcess
+    mark: ProcessMark
+    end_by: float | None = None
+
+
+def supervise(start: NodeStart, life: int) -> None:
+    """Be the supervisor of one node until it ends.
+
+    Parameters
+    ----------
+    start : NodeStart
+    life : int
+        File descriptor of a pipe that closes when the nursery ends.
+    """
+    os.setsid()
+    log = os.open(start.folder / LOG, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    note = cgroup.enter(start.folder, start.cpu_quota) if start.cpu_quota else ""
+    Supervisor(start, life, note).run()
+    if start.cpu_quota:
+        cgroup.leave(start.folder)
+
+
+class Supervisor:
+    """Keeps one node's workers; see `supervise`."""
+
+    def __init__(self, start: NodeStart, life: int, note: str) -> None:
+        self._start = start
+        self._life = life
+        self._note = note
+        self._mark = mark(os.getpid())
+        self._workers_life, self._held = os.pipe()
+        self._workers: dict[str, Worker] = {}
+        self._started_count = 0
+        self._restarts: deque[float] = deque()
+        self._boot_by = time.monotonic() + start.boot_s
+        self._ending = (start.folder / DELETION).exists()
+        self._broken = ""
+        self._told: Standing | None = None
+
+    def run(self) -> None:
+        """Supervise until the node is told to end or breaks, and all its workers are gone."""
+        alarm, ring = os.pipe()
+        os.set_blocking(ring, False)
+        signal.set_wakeup_fd(ring)
+        signal.signal(signal.SIGHUP, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: self._end())
+        while True:
+            self._bury()
+            self._fit()
+            self._tell()
+            if not self._workers and (self._ending or self._broken):
+                return
+            sentinels = [worker.process.sentinel for worker in self._workers.values()]
+            ready = wait([self._life, alarm, *sentinels], self._pause_s())
+            if alarm in ready:
+                os.read(alarm, 1024)
+            if self._life in ready:
+                self._end()
+
+    def _end(self) -> None:
+        self._ending = True
+
+    def _pause_s(self) -> float | None:
+        """Return how long nothing can be due [s]; None is until something happens."""
+        dues = [worker.end_by for worker in self._workers.values() if worker.end_by is not None]
+        if not self._started_count and not self._ending:
+            dues.append(self._boot_by)
+        return max(0.0, min(dues) - time.monotonic()) if dues else None
+
+    def _bury(self) -> None:
+        """Take leave of the workers that have ended, and judge how they did."""
+        for name, worker in list(self._workers.items()):
+            if not wait([worker.process.sentinel], 0):
+                continue
+            # A dead process still holds its number, so this meets only what it has left behind.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(worker.mark.pid, signal.SIGKILL)
+            worker.process.join()
+            del self._workers[name]
+            shutil.rmtree(self._scratch(name), ignore_errors=True)
+            if worker.end_by is None:
+                self._judge(name, worker.process.exitcode or 0)
+
+    def _judge(self, name: str, exit_code: int) -> None:
+        """Decide whether a worker that ended by itself gets a successor."""
+        how = signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
+        _log.info("worker %s ended: %s", name, how)
+        if exit_code == REFUSED:
+            self._broken = (self._start.folder / REFUSAL).read_text()
+            return
+        now = time.monotonic()
+        self._restarts.append(now)
+        while now - self._restarts[0] > RESTART_WINDOW_S:
+            self._restarts.popleft()
+        if len(self._restarts) > self._start.restarts_max * max(1, self._wanted()):
+            count = len(self._restarts)
+            self._broken = (
+                f"its workers ended {count} times in {RESTART_WINDOW_S:.0f} s, the last: {how}"
+            )
+
+    def _wanted(self) -> int:
+        if self._ending or self._broken or time.monotonic() < self._boot_by:
+            return 0
+        wanted = read(self._start.folder / WANTED, Wanted)
+        return wanted.workers if wanted else 0
+
+    def _fit(self) -> None:
+        """Start the workers that are missing, end the newest that are too many, kill the tardy."""
+        wanted = self._wanted()
+        staying = [name for name, worker in self._workers.items() if worker.end_by is None]
+        for _ in range(wanted - len(staying)):
+            self._start_worker()
+        for name in staying[wanted:]:
+            self._workers[name].end_by = time.monotonic() + self._start.end_s_max
+            self._workers[name].process.terminate()
+        for worker in self._workers.values():
+            if worker.end_by is not None and worker.end_by <= time.monotonic():
+                worker.process.kill()
+                worker.end_by = time.monotonic() + self._start.end_s_max
+
+    def _start_worker(self) -> None:
+        name = f"{self._start.node_id}/{self._started_count}"
+        self._started_count += 1
+        forking = multiprocessing.get_context("fork")
+        process = forking.Process(target=self._become_worker, args=(name,), name=name)
+        process.start()
+        assert process.pid is not None
+        self._workers[name] = Worker(process=process, mark=mark(process.pid))
+
+    def _scratch(self, name: str) -> Path:
+        return self._start.folder / f"scratch-{name.rpartition('/')[2]}"
+
+    def _become_worker(self, name: str) -> None:
+        """Turn this forked process into a worker."""
+        os.setpgid(0, 0)
+        os.close(self._held)
+        os.close(self._life)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        threading.Thread(target=end_with, args=(self._workers_life,), daemon=True).start()
+        scratch = self._scratch(name)
+        scratch.mkdir(exist_ok=True)
+        try:
+            check_reachable(self._start.reachable_urls)
+            self._start.connection.join(name, scratch)
+        except SlackwaterError as error:
+            (self._start.folder / REFUSAL).write_text(str(error))
+            os._exit(REFUSED)
+        os._exit(0)  # What a part has left running must not keep the process.
+
+    def _tell(self) -> None:
+        """Write how the node stands, if that has changed."""
+        state = NodeState.RUNNING if self._started_count else NodeState.BOOTING
+        standing = Standing(
+            supervisor=self._mark,
+            state=NodeState.BROKEN if self._broken else state,
+            reason=self._broken,
+            note=self._note,
+            workers={name: worker.mark for name, worker in self._workers.items()},
+        )
+        if standing == self._told:
+            return
+        self._told = standing
+        try:
+            write(self._start.folder / STANDING, standing)
+        except FileNotFoundError:
+            self._end()  # The node was deleted under us: there is nobody to tell.
+
+
+def end_with(life: int) -> None:
+    """End this process, and what it started, when the pipe to its supervisor closes."""
+    os.read(life, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
+def check_reachable(urls: tuple[str, ...]) -> None:
+    """See that each folder is there.
+
+    Raises
+    ------
+    NodeError
+        One is not, as seen from this process.
+    """
+    for url in urls:
+        try:
+            filesystem, path = fsspec.core.url_to_fs(url)
+            found = filesystem.exists(path)
+        except (OSError, ValueError, ImportError) as error:
+            raise NodeError(f"{url} is out of reach: {error}", fault=NodeFault.OURS) from error
+        if not found:
+            raise NodeError(
+                f"{url} does not exist as its workers see it",
+                fault=NodeFault.OURS,
+                fix="Make it, or name the folder that they see",
+            )

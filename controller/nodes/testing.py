@@ -1,0 +1,235 @@
+"""The contract of a node provider as a suite that every implementation passes.
+
+A provider's author calls `check_node_provider` from a test of the provider::
+
+    def test_contract():
+        check_node_provider(MyNodes(...), reopen=lambda: MyNodes(...))
+
+Laws are grouped in levels, so that a costly provider can be held against some of them only. The
+suite creates nodes whose ids begin with ``check-``, waits for what it asked for, and deletes them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import IntEnum
+
+from controller.errors import NodeError, NodeFault
+from controller.ports import NodeListing, NodeProvider, NodeState
+from planner.model import NodeOffer
+
+POLL_S = 0.05
+"""Pause between two looks at a provider [s]."""
+
+FILL_MAX = 4
+"""The limit of a node type is tried where so few nodes reach it; more would cost too much."""
+
+
+class Level(IntEnum):
+    """What a law needs from the provider, the cheapest first."""
+
+    OFFERS = 1
+    """Nothing is created."""
+    LIFE = 2
+    """One node at a time."""
+    SIZE = 3
+    """A node type that can grow."""
+    TAGS = 4
+    """A second provider on the same account, by `reopen`."""
+    LIMITS = 5
+    """As many nodes as a type allows, where these are few."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One provider under test, and the node type that it is tried with."""
+
+    provider: NodeProvider
+    reopen: Callable[[], NodeProvider] | None
+    offer: NodeOffer
+    wait_s_max: float
+
+    def listed(self, node_id: str) -> NodeListing | None:
+        """Return the listing of a node; there may be one at most."""
+        found = [each for each in self.provider.list_nodes() if each.node_id == node_id]
+        assert len(found) <= 1, f"{node_id} is listed {len(found)} times"
+        return found[0] if found else None
+
+    def until(self, what: str, condition: Callable[[], bool]) -> None:
+        """Wait for a condition; fail with these words when it does not come."""
+        give_up_at = time.monotonic() + self.wait_s_max
+        while not condition():
+            assert time.monotonic() < give_up_at, f"in {self.wait_s_max:.0f} s never: {what}"
+            time.sleep(POLL_S)
+
+    def until_runs(self, node_id: str, workers: int) -> None:
+        """Wait until a node runs with this many workers."""
+
+        def runs() -> bool:
+            listing = self.listed(node_id)
+            assert listing is None or listing.state is not NodeState.BROKEN, listing
+            running = listing is not None and listing.state is NodeState.RUNNING
+            return running and listing is not None and listing.workers == workers
+
+        self.until(f"{node_id} runs with {workers} workers", runs)
+
+    def delete(self, node_id: str) -> None:
+        """Delete a node to the end."""
+        self.until(f"{node_id} is not found any more", lambda: self.provider.delete(node_id))
+
+    def refusal(self, act: Callable[[], None]) -> NodeFault:
+        """Return the fault with which a call is refused."""
+        try:
+            act()
+        except NodeError as error:
+            return error.fault
+        raise AssertionError("the provider took what it must refuse")
+
+
+def offers_are_sound(trial: Trial) -> None:
+    """Offers have names of their own, slots, speed, and no negative price or time."""
+    offers = trial.provider.describe()
+    assert len({offer.node_type for offer in offers}) == len(offers)
+    for offer in offers:
+        assert 1 <= offer.slots <= offer.slots_max, offer
+        assert offer.speed > 0, offer
+        assert min(offer.price_per_h, offer.quantum_s, offer.boot_s, offer.nodes_max) >= 0, offer
+
+
+def what_cannot_be_is_refused(trial: Trial) -> None:
+    """An unknown type, or more workers than a type holds, is our fault, and leaves nothing."""
+    create, offer = trial.provider.create, trial.offer
+    assert trial.refusal(lambda: create("check-0", "no-such-type", 1)) is NodeFault.OURS
+    too_many = offer.slots_max + 1
+    assert trial.refusal(lambda: create("check-0", offer.node_type, too_many)) is NodeFault.OURS
+    assert trial.listed("check-0") is None
+
+
+def unknown_nodes_are_gone(trial: Trial) -> None:
+    """A node that never was is deleted already, and cannot be resized."""
+    assert trial.provider.delete("check-never") is True
+    assert trial.refusal(lambda: trial.provider.resize("check-never", 1)) is NodeFault.GONE
+
+
+def created_once(trial: Trial) -> None:
+    """A node is listed as soon as `create` returns, runs in the end, and is not created twice."""
+    node_id, offer = "check-1", trial.offer
+    trial.provider.create(node_id, offer.node_type, offer.slots)
+    first = trial.listed(node_id)
+    assert first is not None
+    assert first.node_type == offer.node_type
+    trial.provider.create(node_id, offer.node_type, offer.slots)
+    trial.until_runs(node_id, offer.slots)
+    trial.provider.create(node_id, offer.node_type, offer.slots)
+    left = next(each for each in trial.provider.describe() if each.node_type == offer.node_type)
+    assert left.nodes_max <= offer.nodes_max - 1
+    trial.delete(node_id)
+
+
+def deleted_for_good(trial: Trial) -> None:
+    """A node is gone once `delete` says so, even one that was booting, and may be deleted again."""
+    node_id, offer = "check-2", trial.offer
+    trial.provider.create(node_id, offer.node_type, 1)
+    trial.delete(node_id)
+    assert trial.listed(node_id) is None
+    assert trial.provider.delete(node_id) is True
+    left = next(each for each in trial.provider.describe() if each.node_type == offer.node_type)
+    assert left.nodes_max == offer.nodes_max
+
+
+def resized(trial: Trial) -> None:
+    """A node grows and shrinks to what is asked, however often, but not beyond its type."""
+    node_id, offer = "check-3", trial.offer
+    trial.provider.create(node_id, offer.node_type, 1)
+    for workers in (offer.slots_max, offer.slots_max, 1):
+        trial.provider.resize(node_id, workers)
+        trial.until_runs(node_id, workers)
+    too_many = offer.slots_max + 1
+    assert trial.refusal(lambda: trial.provider.resize(node_id, too_many)) is NodeFault.OURS
+    trial.delete(node_id)
+
+
+def found_by_tag(trial: Trial) -> None:
+    """Another provider finds a node by its id, leaves it when asked to create it, and deletes it."""
+    if trial.reopen is None:
+        return
+    node_id, offer = "check-4", trial.offer
+    trial.provider.create(node_id, offer.node_type, 1)
+    trial.until_runs(node_id, 1)
+    other = Trial(
+        provider=trial.reopen(), reopen=None, offer=trial.offer, wait_s_max=trial.wait_s_max
+    )
+    assert other.listed(node_id) == trial.listed(node_id)
+    other.provider.create(node_id, offer.node_type, 1)
+    other.until_runs(node_id, 1)
+    other.delete(node_id)
+    trial.until(f"{node_id} is gone everywhere", lambda: trial.listed(node_id) is None)
+
+
+def limited(trial: Trial) -> None:
+    """One node more than a type allows is a matter of quota or capacity, and is not there."""
+    offer = trial.offer
+    if offer.nodes_max > FILL_MAX:
+        return
+    ids = [f"check-{10 + number}" for number in range(offer.nodes_max)]
+    for node_id in ids:
+        trial.provider.create(node_id, offer.node_type, 1)
+    fault = trial.refusal(lambda: trial.provider.create("check-99", offer.node_type, 1))
+    assert fault in (NodeFault.QUOTA, NodeFault.CAPACITY)
+    assert trial.listed("check-99") is None
+    for node_id in ids:
+        trial.delete(node_id)
+
+
+LAWS: tuple[tuple[Level, Callable[[Trial], None]], ...] = (
+    (Level.OFFERS, offers_are_sound),
+    (Level.OFFERS, what_cannot_be_is_refused),
+    (Level.OFFERS, unknown_nodes_are_gone),
+    (Level.LIFE, created_once),
+    (Level.LIFE, deleted_for_good),
+    (Level.SIZE, resized),
+    (Level.TAGS, found_by_tag),
+    (Level.LIMITS, limited),
+)
+
+
+def check_node_provider(
+    provider: NodeProvider,
+    *,
+    reopen: Callable[[], NodeProvider] | None = None,
+    levels: Collection[Level] = tuple(Level),
+    wait_s_max: float = 60.0,
+) -> None:
+    """Hold a provider against its contract (`controller.ports.NodeProvider`).
+
+    Parameters
+    ----------
+    provider : NodeProvider
+        With no nodes of ours; its first offer is tried.
+    reopen : callable, optional
+        Makes another provider on the same account; without it, level TAGS is left out.
+    levels : collection of Level
+    wait_s_max : float
+        How long the provider may take for one thing [s].
+
+    Raises
+    ------
+    AssertionError
+        A law does not hold; its name is told.
+    """
+    for level, law in LAWS:
+        if level not in levels:
+            continue
+        trial = Trial(
+            provider=provider, reopen=reopen, offer=provider.describe()[0], wait_s_max=wait_s_max
+        )
+        try:
+            law(trial)
+        except AssertionError as error:
+            raise AssertionError(f"{law.__name__} does not hold: {law.__doc__} {error}") from error
+        finally:
+            for listing in provider.list_nodes():
+                if listing.node_id.startswith("check-"):
+                    trial.delete(listing.node_id)

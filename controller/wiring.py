@@ -1,0 +1,118 @@
+"""Puts the parts of a running slackwater together, and takes them apart in the right order."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from controller.combining import CombiningPool
+from controller.config.settings import Settings
+from controller.cutting import CuttingProcess
+from controller.destinations import Destinations
+from controller.dispatcher import Dispatcher
+from controller.engines.dask import DaskEngine
+from controller.nodes.keeper import NodeKeeper
+from controller.nodes.process import ProcessNodes, ProcessNodeType
+from controller.ports import Application
+from controller.service import Inbox, JournalFile, Service, Watch
+from planner.core import Planner
+from planner.events import OffersChanged
+from planner.journal import Header
+from planner.model import NodeOffer
+from planner.scaling.catalogue import Policies
+
+BUILD = f"slackwater {version('slackwater')}"
+"""What journals say that they were written by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """Where a run keeps what is not delivered yet; `parent` holds the others."""
+
+    parent: Path
+    fragments: Path
+    staging: Path
+    nodes: Path
+
+
+@contextmanager
+def working_folders(parent: Path | None = None) -> Iterator[Folders]:
+    """Make folders for fragments, staged products and node records, and remove them at the end."""
+    with tempfile.TemporaryDirectory(prefix="slackwater-", dir=parent) as name:
+        fragments, staging, nodes = (Path(name, each) for each in ("fragments", "staging", "nodes"))
+        folders = Folders(parent=Path(name), fragments=fragments, staging=staging, nodes=nodes)
+        for folder in (fragments, staging, nodes):
+            folder.mkdir(mode=0o700)
+        yield folders
+
+
+@contextmanager
+def running_service(
+    *,
+    settings: Settings,
+    application: Application,
+    destinations: Destinations,
+    folders: Folders,
+    journal: Path | None,
+    watch: Watch,
+) -> Iterator[tuple[Service, Inbox]]:
+    """Start engine, nodes and pools around a planner; at the end nothing is left running."""
+    inbox = Inbox()
+    with ExitStack() as ends:
+        log = JournalFile(journal, Header(build=BUILD, settings=settings.planner))
+        ends.callback(log.close)
+        hung = _HungWorkers()
+        engine = DaskEngine(inbox.put, lease_s=settings.engine.lease_s, on_hung=hung.kill)
+        ends.callback(engine.close)
+        nodes = _process_nodes(settings, engine, folders)
+        hung.nodes = nodes
+        ends.callback(nodes.close)
+        keeper = NodeKeeper(nodes, inbox.put)
+        ends.callback(keeper.close)
+        dispatcher = Dispatcher(
+            applications={application.name: application},
+            engine=engine,
+            keeper=keeper,
+            cutting=CuttingProcess(),
+            destinations=destinations,
+            combining=CombiningPool(),
+            report=inbox.put,
+        )
+        ends.callback(dispatcher.close)
+        inbox.put(OffersChanged(at=time.time(), offers=nodes.describe()))
+        planner = Planner(settings.planner, Policies())
+        yield Service(planner, log, inbox, dispatcher, watch), inbox
+
+
+class _HungWorkers:
+    """Lets the engine, which comes first, have workers killed by the nodes, which come second."""
+
+    nodes: ProcessNodes | None = None
+
+    def kill(self, worker_name: str) -> None:
+        if self.nodes:
+            self.nodes.kill_worker(worker_name)
+
+
+def offers(settings: Settings) -> tuple[NodeOffer, ...]:
+    """Return what the node types of the settings offer while no node stands."""
+    return tuple(node_type.offer(standing=0) for node_type in _node_types(settings))
+
+
+def _node_types(settings: Settings) -> list[ProcessNodeType]:
+    return [ProcessNodeType(name=name, **asdict(each)) for name, each in settings.nodes.items()]
+
+
+def _process_nodes(settings: Settings, engine: DaskEngine, folders: Folders) -> ProcessNodes:
+    return ProcessNodes(
+        engine.connection,
+        node_types=_node_types(settings),
+        folder=folders.nodes,
+        preload=("controller.apps.argo.extract",),
+        reachable_urls=(str(folders.fragments),),
+    )

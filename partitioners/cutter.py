@@ -1,0 +1,178 @@
+"""Cuts a task: how many parts, by which partitioner, what each costs, and what if that fails.
+
+The answer to `CutTask`. A plug-in is never trusted: its answer is checked against the laws of a
+cut, and where it gives none or a broken one the task is cut linearly instead and the event says
+why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from partitioners.laws import BrokenLaw, check_cut
+from partitioners.linear import Linear
+from partitioners.protocol import CutRequest, Partitioner, PartitionerFailed, Run, in_place
+from planner.commands import CutTask
+from planner.density import Density
+from planner.errors import BrokenPlugin, UnknownPlugin
+from planner.events import TaskCut
+from planner.extent import Extent, Period
+from planner.model import Features, PartSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A task in parts, as `TaskCut` tells it."""
+
+    task_id: str
+    parts: tuple[PartSpec, ...]
+    partitioner: str
+    version: str
+    fallback: str = ""
+
+    def event(self, at: float) -> TaskCut:
+        """Return the event that tells of this cut, made at an instant [POSIX s]."""
+        return TaskCut(
+            at=at,
+            task_id=self.task_id,
+            parts=self.parts,
+            partitioner=self.partitioner,
+            version=self.version,
+            fallback=self.fallback,
+        )
+
+
+def cut_task(
+    command: CutTask,
+    density: Density | None,
+    period_of_data: Period | None,
+    partitioners: Mapping[str, Partitioner],
+    run: Run = in_place,
+) -> Cut:
+    """Carry out a `CutTask`.
+
+    Parameters
+    ----------
+    command : CutTask
+    density : Density or None
+        Where the task's load lies; None where the application has no index.
+    period_of_data : Period or None
+        What the dataset spans, to cut open periods where there is no density.
+    partitioners : mapping of str to Partitioner
+        By name, as `partitioners.catalogue.Partitioners`.
+    run : callable
+        Asks a partitioner. The default trusts it; `controller.cutting` bounds and isolates it.
+
+    Returns
+    -------
+    Cut
+        At least one part; those that hold no file are left out where the density is exact.
+    """
+    extent = command.view.extent
+    inside = None if density is None else density.within(extent)
+    window = _closed(extent, inside, period_of_data)
+    request = CutRequest(
+        extent=window, density=inside, costs=command.costs, n=count_parts(command, inside)
+    )
+    pieces, partitioner, fallback = _pieces(command.partitioner, request, partitioners, run)
+    return Cut(
+        task_id=command.task_id,
+        parts=_priced(_reopened(pieces, window, extent), inside),
+        partitioner=partitioner.name,
+        version=partitioner.version,
+        fallback=fallback,
+    )
+
+
+def count_parts(command: CutTask, density: Density | None) -> int:
+    """Return how many parts a task should have, judged by its predicted run time.
+
+    As many as wanted, but fewer where they would be shorter than `part_s_min`, and more where they
+    would be longer than `part_s_max`, up to `parts_max`. What every part costs anew
+    (`UnitCosts.base_s`) is not work that cutting divides. Without a density the work is unknown
+    and the task gets what is wanted.
+    """
+    if density is None:
+        return command.parts_wanted
+    work_s = float(density.cost_s(command.costs, command.view.extent).sum())
+    worthwhile = work_s / command.part_s_min if command.part_s_min > 0 else math.inf
+    short_enough = work_s / command.part_s_max
+    wanted = math.floor(min(command.parts_wanted, worthwhile))
+    return max(1, wanted, math.ceil(min(short_enough, command.parts_max)))
+
+
+def _closed(extent: Extent, density: Density | None, period_of_data: Period | None) -> Extent:
+    """Return the extent with its open ends at the data's, or as it is where there are no data."""
+    data = period_of_data
+    if density is not None and len(density):
+        last = math.nextafter(float(density.time_s[-1]), math.inf)
+        data = Period(start_at=float(density.time_s[0]), end_at=last)
+    if data is None:
+        return extent
+    start, end = extent.period.start_at, extent.period.end_at
+    start, end = data.start_at if start is None else start, data.end_at if end is None else end
+    if start is not None and end is not None and start >= end:
+        return extent
+    return replace(extent, period=Period(start_at=start, end_at=end))
+
+
+def _reopened(pieces: tuple[Extent, ...], window: Extent, extent: Extent) -> tuple[Extent, ...]:
+    """Return the pieces of the window as pieces of the task's own extent.
+
+    The outermost get its open ends back: what the data's period misses still belongs to a part.
+    """
+    ends, own = window.period, extent.period
+    periods = (
+        Period(
+            start_at=own.start_at if piece.start_at == ends.start_at else piece.start_at,
+            end_at=own.end_at if piece.end_at == ends.end_at else piece.end_at,
+        )
+        for piece in (piece.period for piece in pieces)
+    )
+    return tuple(
+        replace(piece, period=period) for piece, period in zip(pieces, periods, strict=True)
+    )
+
+
+def _pieces(
+    name: str, request: CutRequest, partitioners: Mapping[str, Partitioner], run: Run
+) -> tuple[tuple[Extent, ...], Partitioner, str]:
+    """Return the pieces, the partitioner that made them, and why it is not the one wanted."""
+    linear = Linear()
+    try:
+        wanted = _named(name, partitioners)
+        return _checked(wanted, request, run), wanted, ""
+    except (UnknownPlugin, BrokenPlugin, PartitionerFailed, BrokenLaw) as error:
+        reason = f"partitioner {name!r}: {error.what}"
+    return _checked(linear, request, in_place), linear, reason
+
+
+def _named(name: str, partitioners: Mapping[str, Partitioner]) -> Partitioner:
+    try:
+        return partitioners[name]
+    except KeyError as error:
+        raise UnknownPlugin("there is none of that name") from error
+
+
+def _checked(partitioner: Partitioner, request: CutRequest, run: Run) -> tuple[Extent, ...]:
+    if request.n == 1:
+        return (request.extent,)
+    pieces = run(partitioner, request)
+    check_cut(request, pieces)
+    return pieces
+
+
+def _priced(pieces: tuple[Extent, ...], density: Density | None) -> tuple[PartSpec, ...]:
+    """Return the parts with what each reads, without those that read nothing."""
+    if density is None:
+        return tuple(PartSpec(extent=piece, features=Features()) for piece in pieces)
+    # Where masses stand for files around them, a piece without a mass may still hold a file.
+    keep_all = not density.is_exact
+    parts = tuple(
+        PartSpec(extent=piece, features=density.features_at(held, piece))
+        for piece, held in zip(pieces, density.members(pieces), strict=True)
+        if keep_all or density.files[held].any()
+    )
+    return parts or (PartSpec(extent=pieces[0], features=Features()),)

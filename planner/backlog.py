@@ -1,0 +1,282 @@
+"""The book of tasks and parts: what is to be cut, run, combined and delivered, and in which order.
+
+It owns the tables and the ranked queue over the waiting parts, and moves both along
+`planner.lifecycle`. What to do about a change is decided in `planner.core`.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from planner.durations import RunTimes
+from planner.extent import Extent
+from planner.importance import Claim, importance, order_key
+from planner.lifecycle import PART_LIFE, TASK_LIFE, PartState, TaskState, moved
+from planner.model import Features, Fragment, PartSpec, Product, Subscription, UpdateSpan
+from planner.ranking import RankedQueue, Waiting
+from planner.settings import PlannerSettings
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Part:
+    """One piece of a task. `mean_s` and `sd_s` are predicted [reference s]."""
+
+    id: str
+    extent: Extent
+    features: Features
+    mean_s: float = 0.0
+    sd_s: float = 0.0
+    state: PartState = PartState.WAITING
+    attempt: int = 0
+    node_id: str = ""
+    started_at: float = 0.0
+    fragment: Fragment | None = None
+
+    @property
+    def position(self) -> int:
+        """Place of the part in its task's cut."""
+        return int(self.id.rpartition("/")[2])
+
+    def move(self, by: str) -> None:
+        """Go one step along `PART_LIFE`."""
+        self.state = moved(PART_LIFE, self.state, by)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Task:
+    """The delivery of some updates to one subscription.
+
+    Parameters
+    ----------
+    id : str
+    ordinal : int
+        Number of the task in order of arrival.
+    subscription : Subscription
+        In the version that the task belongs to.
+    updates : UpdateSpan
+    arrived_at, deadline_at : float
+        [POSIX s]; a deadline of None is best effort.
+    reserve_s : float
+        Kept back before the deadline for combining and delivering [s].
+    waiting : list of (float, int)
+        Predicted length [s] and position of each waiting part, longest last.
+    attempt : int
+        Number of the current attempt at combining or delivering.
+    combined_s : float
+        Time that combining took [s].
+    """
+
+    id: str
+    ordinal: int
+    subscription: Subscription
+    updates: UpdateSpan
+    arrived_at: float
+    deadline_at: float | None
+    reserve_s: float = 0.0
+    state: TaskState = TaskState.CUTTING
+    parts: list[Part] = field(default_factory=list)
+    waiting: list[tuple[float, int]] = field(default_factory=list)
+    unfinished: int = 0
+    started: bool = False
+    yielding: bool = False
+    told_at_risk: bool = False
+    importance: float = 0.0
+    attempt: int = 0
+    combined_s: float = 0.0
+    product: Product | None = None
+
+    @property
+    def due_at(self) -> float:
+        """Instant by which the last part must end [POSIX s]; infinite without a deadline."""
+        return math.inf if self.deadline_at is None else self.deadline_at - self.reserve_s
+
+    @property
+    def work_s(self) -> float:
+        """Predicted length of the waiting parts together [reference s]."""
+        return math.fsum(mean_s for mean_s, _ in self.waiting)
+
+    def move(self, by: str) -> None:
+        """Go one step along `TASK_LIFE`."""
+        self.state = moved(TASK_LIFE, self.state, by)
+
+    def fragments(self) -> tuple[Fragment, ...]:
+        """Return the fragments of all parts, in the order of the cut."""
+        return tuple(part.fragment for part in self.parts if part.fragment is not None)
+
+    def running(self) -> Iterator[Part]:
+        """Return the parts that an attempt is running for."""
+        return (part for part in self.parts if part.state is PartState.RUNNING)
+
+    def left_out(self) -> int:
+        """Return how many source files could not be read [count]."""
+        return sum(fragment.left_out for fragment in self.fragments())
+
+
+class Backlog:
+    """All open tasks, and the waiting ones in dispatch order."""
+
+    def __init__(self, settings: PlannerSettings, tasks: Iterable[Task] = ()) -> None:
+        self.settings = settings
+        self.tasks: dict[str, Task] = {}
+        self.queue = RankedQueue()
+        for task in tasks:
+            self.tasks[task.id] = task
+            if task.waiting:
+                self._enqueue(task)
+
+    def __len__(self) -> int:
+        """Return the number of open tasks."""
+        return len(self.tasks)
+
+    def add(self, task: Task) -> None:
+        """Take a new task in; it is not yet cut."""
+        assert task.id not in self.tasks
+        self.tasks[task.id] = task
+
+    def cut(self, task: Task, specs: Iterable[PartSpec], times: RunTimes) -> None:
+        """Give a task its parts and queue them."""
+        task.parts = [
+            Part(id=f"{task.id}/{i}", extent=spec.extent, features=spec.features)
+            for i, spec in enumerate(specs)
+        ]
+        task.unfinished = len(task.parts)
+        task.move("cut")
+        self._estimate(task, times)
+        self._enqueue(task)
+
+    def part(self, part_id: str) -> tuple[Task, Part] | None:
+        """Return a part of an open task, and the task."""
+        task_id, _, position = part_id.rpartition("/")
+        task = self.tasks.get(task_id)
+        if task is None or not position.isdigit() or int(position) >= len(task.parts):
+            return None
+        return task, task.parts[int(position)]
+
+    def next_part(self) -> tuple[Task, Part] | None:
+        """Return the part to be sent next: the longest of the first task in dispatch order."""
+        entry = self.queue.first()
+        if entry is None:
+            return None
+        task = self.tasks[entry.task_id]
+        return task, task.parts[task.waiting[-1][1]]
+
+    def send(self, task: Task, part: Part, node_id: str, at: float) -> None:
+        """Note that the next part goes to a node as a new attempt."""
+        mean_s, position = task.waiting.pop()
+        assert task.parts[position] is part
+        part.move("sent")
+        part.attempt += 1
+        part.node_id, part.started_at = node_id, at
+        task.started = True
+        self._shrink(task, mean_s, part.sd_s)
+
+    def finish(self, task: Task, part: Part, fragment: Fragment) -> None:
+        """Note a finished part; the task may be combined when `unfinished` is zero."""
+        part.move("finished")
+        part.fragment, part.node_id = fragment, ""
+        task.unfinished -= 1
+        if task.unfinished == 0:
+            task.move("all parts finished")
+
+    def give_back(self, task: Task, part: Part, by: str) -> None:
+        """Let a part wait again after its attempt was lost, or after its rest."""
+        part.move(by)
+        part.node_id = ""
+        if part.state is PartState.WAITING:
+            insort(task.waiting, (part.mean_s, part.position))
+            self._requeue(task)
+
+    def set_yielding(self, task: Task, yielding: bool) -> None:
+        """Let a task give way to those that can still be met, or take that back."""
+        task.yielding = yielding
+        self._requeue(task)
+
+    def re_estimate(self, times: Mapping[str, RunTimes], reserve_s: float) -> None:
+        """Predict every waiting part and each reserve anew, after the models have changed."""
+        for task in self.tasks.values():
+            task.reserve_s = reserve_s
+            if task.waiting:
+                self._estimate(task, times[task.subscription.view.application])
+                self._requeue(task)
+
+    def rank_anew(self, settings: PlannerSettings) -> None:
+        """Put every waiting task where new settings rank it."""
+        self.settings = settings
+        for task in self.tasks.values():
+            self._requeue(task)
+
+    def close(self, task: Task, by: str) -> None:
+        """End a task and forget it."""
+        task.move(by)
+        if task.waiting:
+            self.queue.remove(task.id)
+        del self.tasks[task.id]
+
+    def _estimate(self, task: Task, times: RunTimes) -> None:
+        for part in task.parts:
+            if part.state is not PartState.FINISHED:
+                part.mean_s = times.mean_s(part.features)
+                part.sd_s = times.sd_s(part.features)
+        task.waiting = sorted(
+            (part.mean_s, i) for i, part in enumerate(task.parts) if part.state is PartState.WAITING
+        )
+
+    def _enqueue(self, task: Task) -> None:
+        claim = _claim(task)
+        weights, order = self.settings.weights, self.settings.dispatch.order
+        task.importance = importance(claim, weights, task.arrived_at)
+        waiting = [task.parts[i] for _, i in task.waiting]
+        self.queue.add(
+            Waiting(
+                key=order_key(claim, order, weights),
+                task_id=task.id,
+                due_at=task.due_at,
+                parts=len(waiting),
+                mean_s=math.fsum(part.mean_s for part in waiting),
+                variance_s2=math.fsum(part.sd_s**2 for part in waiting),
+                longest_s=task.waiting[-1][0],
+                priority=task.subscription.priority,
+                admitted=not task.yielding,
+            )
+        )
+
+    def _requeue(self, task: Task) -> None:
+        if self.queue.get(task.id) is not None:
+            self.queue.remove(task.id)
+        if task.waiting:
+            self._enqueue(task)
+
+    def _shrink(self, task: Task, mean_s: float, sd_s: float) -> None:
+        if not task.waiting:
+            self.queue.remove(task.id)
+            return
+        entry = self.queue.get(task.id)
+        assert entry is not None
+        self.queue.update(
+            task.id,
+            parts=len(task.waiting),
+            mean_s=max(0.0, entry.mean_s - mean_s),
+            variance_s2=max(0.0, entry.variance_s2 - sd_s**2),
+            longest_s=task.waiting[-1][0],
+        )
+
+
+def _claim(task: Task) -> Claim:
+    view = task.subscription.view
+    starts = [part.extent.period.start_at for part in task.parts]
+    ends = [part.extent.period.end_at for part in task.parts]
+    known = [start for start in starts if start is not None], [e for e in ends if e is not None]
+    range_s = max(known[1]) - min(known[0]) if all(known) else 0.0
+    return Claim(
+        parameters=len(view.extent.parameters),
+        time_range_s=range_s,
+        area_km2=view.extent.box.area_km2,
+        deadline_at=task.deadline_at,
+        due_at=task.due_at,
+        work_s=task.work_s,
+        ordinal=task.ordinal,
+        yielding=task.yielding,
+    )

@@ -1,0 +1,154 @@
+"""The book of nodes: what was asked for, what stands, what runs on it, and what it costs."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from planner.lifecycle import NODE_LIFE, NodeState, moved
+from planner.model import NodeOffer
+from planner.scaling.view import NodePhase, NodeView
+
+OVERDUE_FRACTION = 0.1
+"""A part that outran its prediction is expected to take this fraction of its age more."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Node:
+    """One node. `running` holds, for each part on it, when it is predicted to end [POSIX s]."""
+
+    id: str
+    offer: NodeOffer
+    requested_at: float
+    workers: int
+    state: NodeState = NodeState.BOOTING
+    joined: int = 0
+    idle_since: float | None = None
+    running: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def move(self, by: str) -> None:
+        """Go one step along `NODE_LIFE`."""
+        self.state = moved(NODE_LIFE, self.state, by)
+
+    @property
+    def free_slots(self) -> int:
+        """Workers that nothing was sent to."""
+        return max(0, self.joined - len(self.running))
+
+    def busy_until(self, now: float) -> tuple[float, ...]:
+        """Return when each busy slot is expected to be free [POSIX s], never in the past."""
+        slots: list[float] = []
+        for began_at, end_at in self.running.values():
+            left_s = max(end_at - now, OVERDUE_FRACTION * (now - began_at))
+            if len(slots) < max(1, self.joined):
+                heapq.heappush(slots, now + left_s)
+            else:
+                heapq.heapreplace(slots, slots[0] + (end_at - began_at))
+        return tuple(sorted(slots))
+
+
+_PHASES = {
+    NodeState.BOOTING: NodePhase.BOOTING,
+    NodeState.READY: NodePhase.READY,
+    NodeState.DRAINING: NodePhase.DRAINING,
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Ledger:
+    """Money spent on nodes that are gone: pairs of removal instant and price paid."""
+
+    paid: list[tuple[float, float]] = field(default_factory=list)
+
+
+class Fleet:
+    """All nodes that were asked for and are not yet gone."""
+
+    def __init__(self, nodes: Iterable[Node] = (), ledger: Ledger | None = None) -> None:
+        self.nodes: dict[str, Node] = {node.id: node for node in nodes}
+        self.ledger = ledger or Ledger()
+
+    def request(self, node_id: str, offer: NodeOffer, workers: int, at: float) -> None:
+        """Note that a node was asked for."""
+        self.nodes[node_id] = Node(id=node_id, offer=offer, requested_at=at, workers=workers)
+
+    def ready(self, node: Node, workers: int, at: float) -> bool:
+        """Note how many workers of a node stand; return whether it has just come up."""
+        came_up = node.state is NodeState.BOOTING and workers > 0
+        if came_up:
+            node.move("ready")
+        node.joined = workers
+        self._note_idle(node, at)
+        return came_up
+
+    def start(self, node: Node, part_id: str, at: float, run_s: float) -> None:
+        """Note that a part was sent to a node and is predicted to run this long [s]."""
+        node.running[part_id] = (at, at + run_s)
+        node.idle_since = None
+
+    def end(self, node_id: str, part_id: str, at: float) -> None:
+        """Note that nothing of a part runs on a node any more."""
+        node = self.nodes.get(node_id)
+        if node is not None and node.running.pop(part_id, None) is not None:
+            self._note_idle(node, at)
+
+    def gone(self, node: Node, by: str, at: float) -> list[str]:
+        """Strike a node out; return the parts that ran on it."""
+        node.move(by)
+        cost = billed_s(node, at) / 3600.0 * node.offer.price_per_h
+        if cost > 0:
+            self.ledger.paid.append((at, cost))
+        del self.nodes[node.id]
+        return list(node.running)
+
+    def ready_nodes(self) -> list[Node]:
+        """Return the nodes that parts may be sent to, fastest first, then oldest first."""
+        standing = [node for node in self.nodes.values() if node.state is NodeState.READY]
+        return sorted(standing, key=lambda node: -node.offer.speed)
+
+    def view(self, now: float) -> tuple[NodeView, ...]:
+        """Return what a policy sees of the fleet, in the order in which nodes were asked for."""
+        return tuple(
+            NodeView(
+                node_id=node.id,
+                node_type=node.offer.node_type,
+                phase=_PHASES[node.state],
+                slots=node.workers,
+                slots_max=node.offer.slots_max,
+                speed=node.offer.speed,
+                requested_at=node.requested_at,
+                busy_until=node.busy_until(now),
+                idle_since=node.idle_since,
+                price_per_h=node.offer.price_per_h,
+                quantum_s=node.offer.quantum_s,
+            )
+            for node in self.nodes.values()
+            if node.state in _PHASES
+        )
+
+    def committed(self, now: float, period_s: float) -> float:
+        """Return the money [currency] spent in the last period and owed for what stands now."""
+        spent = math.fsum(cost for at, cost in self.ledger.paid if at > now - period_s)
+        owed = (
+            billed_s(node, now) / 3600.0 * node.offer.price_per_h for node in self.nodes.values()
+        )
+        return spent + math.fsum(owed)
+
+    def forget_payments(self, before: float) -> None:
+        """Drop what was paid before an instant: no budget period reaches back that far."""
+        self.ledger.paid = [entry for entry in self.ledger.paid if entry[0] > before]
+
+    def _note_idle(self, node: Node, at: float) -> None:
+        if node.running or node.joined == 0:
+            node.idle_since = None
+        elif node.idle_since is None:
+            node.idle_since = at
+
+
+def billed_s(node: Node, at: float) -> float:
+    """Return the time that a node has been billed for by an instant [s], in whole quanta."""
+    stood_s = max(0.0, at - node.requested_at)
+    quantum_s = node.offer.quantum_s
+    return stood_s if quantum_s <= 0 else max(1, math.ceil(stood_s / quantum_s)) * quantum_s

@@ -1,0 +1,141 @@
+"""What comes in: subscriptions and updates become tasks, and each task is sent to be cut."""
+
+from __future__ import annotations
+
+import heapq
+
+from planner.backlog import Task
+from planner.books import Books, Page
+from planner.commands import AnyCommand, CutTask, StopPart
+from planner.events import (
+    SubscriptionAdded,
+    SubscriptionPaused,
+    SubscriptionRemoved,
+    SubscriptionResumed,
+    UpdateArrived,
+)
+from planner.model import Subscription, UpdateSpan
+
+
+def subscription_added(books: Books, event: SubscriptionAdded) -> list[AnyCommand]:
+    """Enter a subscription; what the archive holds already is its first task, where wanted."""
+    updates = books.registry.add(event.subscription)
+    return [open_task(books, event.subscription, updates, event.at)] if updates else []
+
+
+def subscription_paused(books: Books, event: SubscriptionPaused) -> list[AnyCommand]:
+    """Make no tasks of further updates."""
+    if not books.registry.pause(event.subscription_id):
+        books.count_late(event)
+    return []
+
+
+def subscription_resumed(books: Books, event: SubscriptionResumed) -> list[AnyCommand]:
+    """Make tasks again; the gap is one task."""
+    updates = books.registry.resume(event.subscription_id)
+    subscription = books.registry.get(event.subscription_id)
+    if updates is None or subscription is None:
+        return []
+    return [open_task(books, subscription, updates, event.at)]
+
+
+def subscription_removed(books: Books, event: SubscriptionRemoved) -> list[AnyCommand]:
+    """Forget a subscription and drop its open tasks."""
+    if not books.registry.remove(event.subscription_id):
+        books.count_late(event)
+    open_tasks = list(books.backlog.tasks.values())
+    dropped = [task for task in open_tasks if task.subscription.id == event.subscription_id]
+    return [stop for task in dropped for stop in end_early(books, task, "dropped", event.at)]
+
+
+def update_arrived(books: Books, event: UpdateArrived) -> list[AnyCommand]:
+    """Turn an update into a task for every subscription that it concerns, a page at a time."""
+    newest = books.registry.newest(event.dataset)
+    if newest is not None and event.number <= newest:
+        books.count_late(event)
+        return []
+    firsts = books.registry.arrived(event.dataset, event.number)
+    matched = books.registry.matched(event.dataset, event.observations)
+    already = set(firsts)
+    whole = UpdateSpan(after=None, upto=event.number)
+    increment = UpdateSpan(after=event.number - 1, upto=event.number)
+    for keys, span in ((firsts, whole), ([k for k in matched if k not in already], increment)):
+        if keys:
+            books.desk.pages.append(Page(keys=keys, updates=span, arrived_at=event.at))
+    return turn_page(books)
+
+
+def turn_page(books: Books) -> list[AnyCommand]:
+    """Make the next tasks of the waiting pages, at most `matches_per_step_max` of them."""
+    commands: list[AnyCommand] = []
+    room = books.settings.dispatch.matches_per_step_max
+    while books.desk.pages and room > 0:
+        page = books.desk.pages[0]
+        keys, page.keys = page.keys[:room], page.keys[room:]
+        room -= len(keys)
+        books.changed = True
+        for key in keys:
+            subscription = books.registry.by_key(key)
+            if subscription is not None:
+                ordinal = len(commands)
+                commands.append(
+                    open_task(books, subscription, page.updates, page.arrived_at, ordinal)
+                )
+        if not page.keys:
+            books.desk.pages.pop(0)
+    return commands
+
+
+def open_task(
+    books: Books, subscription: Subscription, updates: UpdateSpan, at: float, ordinal: int = 0
+) -> CutTask:
+    """Open a task and ask for its cut; its clock started at `at` [POSIX s]."""
+    books.desk.tasks_made += 1
+    task = Task(
+        id=books.new_id("t", ordinal),
+        ordinal=books.desk.tasks_made,
+        subscription=subscription,
+        updates=updates,
+        arrived_at=at,
+        deadline_at=_deadline(subscription, updates, at),
+        reserve_s=books.settle.quantile(books.settings.scaling.launch_quantile),
+    )
+    books.backlog.add(task)
+    if subscription.firm and task.deadline_at is not None:
+        heapq.heappush(books.desk.firm, (task.deadline_at, task.id))
+    return _cut(books, task)
+
+
+def end_early(books: Books, task: Task, by: str, at: float) -> list[AnyCommand]:
+    """Close a task that nobody waits for any more and stop what runs for it."""
+    stops: list[AnyCommand] = []
+    for part in task.running():
+        stops.append(StopPart(part_id=part.id, attempt=part.attempt))
+        books.fleet.end(part.node_id, part.id, at)
+    books.backlog.close(task, by)
+    return stops
+
+
+def _deadline(subscription: Subscription, updates: UpdateSpan, at: float) -> float | None:
+    """Return a task's deadline: an instant counts for the first delivery, a duration for all."""
+    if subscription.deadline_at is not None:
+        return subscription.deadline_at if updates.after is None else None
+    return None if subscription.deadline_s is None else at + subscription.deadline_s
+
+
+def _cut(books: Books, task: Task) -> CutTask:
+    cutting, scaling = books.settings.cutting, books.settings.scaling
+    view = task.subscription.view
+    slots = max((offer.slots_max for offer in books.offers), default=1)
+    workers_max = max(1, scaling.nodes_max) * slots
+    return CutTask(
+        task_id=task.id,
+        view=view,
+        updates=task.updates,
+        partitioner=cutting.partitioner,
+        parts_wanted=min(cutting.parts_max, cutting.parts_per_worker * workers_max),
+        part_s_min=cutting.part_s_min,
+        part_s_max=cutting.part_s_max,
+        parts_max=cutting.parts_max,
+        costs=books.times(view.application).costs,
+    )

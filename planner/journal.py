@@ -1,0 +1,193 @@
+"""The journal: one versioned JSON-lines codec for the service's log, traces and golden files.
+
+The first line is the header: format, build, settings. Each further line is one step: an event and
+the commands that the planner answered it with. A line is written whole or not at all, so a torn
+tail costs the last step only. Record once, replay anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import msgspec
+
+from planner.books import Snapshot
+from planner.commands import AnyCommand
+from planner.core import Planner
+from planner.errors import BrokenJournal
+from planner.events import AnyEvent
+from planner.scaling.policy import BUILT_IN, Policy
+from planner.settings import PlannerSettings
+
+FORMAT = 1
+"""Version of the line format; a reader refuses a newer one."""
+
+_EVENTS: dict[str, type] = {kind.__name__: kind for kind in get_args(AnyEvent)}
+_COMMANDS: dict[str, type] = {kind.__name__: kind for kind in get_args(AnyCommand)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What a replay must know before the first event.
+
+    Parameters
+    ----------
+    journal : int
+        `FORMAT` of the writer.
+    build : str
+        Program and version that wrote it; exact replay is promised for the same build.
+    settings : PlannerSettings
+    """
+
+    journal: int = FORMAT
+    build: str
+    settings: PlannerSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One event, and what the planner answered."""
+
+    event: AnyEvent
+    commands: tuple[AnyCommand, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RawStep:
+    event: dict[str, Any]
+    commands: list[dict[str, Any]]
+
+
+def encode_header(header: Header) -> bytes:
+    """Return the first line of a journal, with its line end."""
+    return msgspec.json.encode(header) + b"\n"
+
+
+def encode_step(event: AnyEvent, commands: Iterable[AnyCommand]) -> bytes:
+    """Return one line of a journal, with its line end."""
+    step = {"event": _tagged(event), "commands": [_tagged(command) for command in commands]}
+    return msgspec.json.encode(step) + b"\n"
+
+
+def decode_header(line: bytes) -> Header:
+    """Return the header of a journal.
+
+    Raises
+    ------
+    BrokenJournal
+        The line is no header, or of a newer format.
+    """
+    try:
+        header = msgspec.json.decode(line, type=Header)
+    except msgspec.MsgspecError as error:
+        raise BrokenJournal(
+            f"line 1 is not the header of a slackwater journal ({error})",
+            fix="Give a file that `slackwater run --journal` wrote",
+        ) from None
+    if header.journal > FORMAT:
+        raise BrokenJournal(
+            f"the journal has format {header.journal}, this program reads up to {FORMAT}",
+            fix="Use the version that wrote it, or a newer one",
+        )
+    return header
+
+
+def decode_step(line: bytes, number: int) -> Step:
+    """Return the step that a line holds; `number` names the line in errors.
+
+    Raises
+    ------
+    BrokenJournal
+        The line is no step that this version knows.
+    """
+    try:
+        raw = msgspec.json.decode(line, type=_RawStep)
+        event = _untagged(raw.event, _EVENTS)
+        commands = tuple(_untagged(command, _COMMANDS) for command in raw.commands)
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise BrokenJournal(f"line {number} is no step of a journal ({error})") from None
+    return Step(event=event, commands=commands)
+
+
+def read_steps(lines: Iterable[bytes]) -> Iterator[Step]:
+    """Read the steps behind a header; a torn last line is left out.
+
+    Raises
+    ------
+    BrokenJournal
+        A line other than a torn last one cannot be read.
+    """
+    for number, line in enumerate(lines, start=2):
+        if not line.endswith(b"\n"):
+            return
+        yield decode_step(line, number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Where a replay first differs from its record. `step` counts from 1."""
+
+    step: int
+    event: AnyEvent
+    recorded: tuple[AnyCommand, ...]
+    replayed: tuple[AnyCommand, ...]
+
+
+def replay(
+    header: Header,
+    steps: Iterable[Step],
+    policies: Mapping[str, Policy] = BUILT_IN,
+    watch: Callable[[Step], None] = lambda step: None,
+) -> tuple[int, Difference | None]:
+    """Feed every recorded event to a new planner and compare what it commands.
+
+    Returns
+    -------
+    steps : int
+        Steps that were equal.
+    difference : Difference or None
+        The first step that was not.
+    """
+    planner = Planner(header.settings, policies)
+    count = 0
+    for step in steps:
+        commands = tuple(planner.handle(step.event))
+        if commands != step.commands:
+            return count, Difference(
+                step=count + 1, event=step.event, recorded=step.commands, replayed=commands
+            )
+        count += 1
+        watch(step)
+    return count, None
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """Return a snapshot as JSON."""
+    return msgspec.json.encode(snapshot)
+
+
+def decode_snapshot(data: bytes, policies: Mapping[str, Policy] = BUILT_IN) -> Snapshot:
+    """Return a snapshot; its policy tells the type of its memory.
+
+    Raises
+    ------
+    BrokenJournal
+        The bytes are no snapshot of this version.
+    """
+    try:
+        snapshot = msgspec.json.decode(data, type=Snapshot)
+        policy = policies[snapshot.settings.scaling.policy]
+        snapshot.memory = msgspec.convert(snapshot.memory, policy.memory_type)
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise BrokenJournal(f"not a snapshot of this version ({error})") from None
+    return snapshot
+
+
+def _tagged(value: AnyEvent | AnyCommand) -> dict[str, Any]:
+    return {"type": type(value).__name__, **msgspec.to_builtins(value)}
+
+
+def _untagged(raw: dict[str, Any], kinds: Mapping[str, type]) -> Any:
+    return msgspec.convert({k: v for k, v in raw.items() if k != "type"}, kinds[raw["type"]])

@@ -1,0 +1,278 @@
+"""How tasks go on: parts cut, run and lost, products combined and delivered, nodes up and gone."""
+
+from __future__ import annotations
+
+from planner.backlog import Part, Task
+from planner.books import Books
+from planner.commands import AnyCommand, CombineProduct, DeliverProduct, Notify, RemoveNode
+from planner.events import (
+    AttemptLost,
+    CombineFailed,
+    DeliveryFailed,
+    NodeLost,
+    NodeReady,
+    NodeRefused,
+    NodeRemoved,
+    PartFailed,
+    PartFinished,
+    ProductCombined,
+    ProductDelivered,
+    TaskCut,
+    TaskRefused,
+)
+from planner.fleet import Node
+from planner.intake import end_early
+from planner.lifecycle import NodeState, PartState, TaskState
+from planner.model import NoticeKind
+
+
+def task_cut(books: Books, event: TaskCut) -> list[AnyCommand]:
+    """Queue the parts of a task; an update that turns out to hold nothing for it ends it."""
+    task = books.backlog.tasks.get(event.task_id)
+    if task is None or task.state is not TaskState.CUTTING:
+        books.count_late(event)
+        return []
+    if task.updates.after is not None and not any(p.features.files for p in event.parts):
+        books.backlog.close(task, "empty")
+        return []
+    books.backlog.cut(task, event.parts, books.times(task.subscription.view.application))
+    return []
+
+
+def task_refused(books: Books, event: TaskRefused) -> list[AnyCommand]:
+    """Fail a task that cannot be cut."""
+    task = books.backlog.tasks.get(event.task_id)
+    if task is None or task.state is not TaskState.CUTTING:
+        books.count_late(event)
+        return []
+    return _fail(books, task, event.reason, event.at)
+
+
+def part_finished(books: Books, event: PartFinished) -> list[AnyCommand]:
+    """Learn from a finished part; the last one of a task lets its product be combined."""
+    found = _running(books, event)
+    if found is None:
+        return []
+    task, part = found
+    node = books.fleet.nodes.get(part.node_id)
+    speed = node.offer.speed if node else 1.0
+    books.times(task.subscription.view.application).learn(part.features, event.run_s * speed)
+    books.fleet.end(part.node_id, part.id, event.at)
+    books.backlog.finish(task, part, event.fragment)
+    return [_combine(task, attempt=1)] if task.state is TaskState.COMBINING else []
+
+
+def part_failed(books: Books, event: PartFailed) -> list[AnyCommand]:
+    """Let a failed part rest and try again, or fail its task for good."""
+    found = _running(books, event)
+    if found is None:
+        return []
+    task, part = found
+    books.fleet.end(part.node_id, part.id, event.at)
+    if not event.retry or part.attempt >= books.settings.dispatch.attempts_max:
+        return _fail(books, task, _after(part.attempt, f"part {part.id}", event.reason), event.at)
+    books.backlog.give_back(task, part, "failed")
+    books.rest(event.at + _pause_s(books, part.attempt), "part", part.id)
+    return []
+
+
+def attempt_lost(books: Books, event: AttemptLost) -> list[AnyCommand]:
+    """Let a lost part wait again at once: its worker is blamed first, the part when it repeats."""
+    found = _running(books, event)
+    if found is None:
+        return []
+    task, part = found
+    books.fleet.end(part.node_id, part.id, event.at)
+    return _lose(books, task, part, event.reason, event.at)
+
+
+def product_combined(books: Books, event: ProductCombined) -> list[AnyCommand]:
+    """Send a combined product on its way."""
+    task = _settling(books, event, TaskState.COMBINING)
+    if task is None:
+        return []
+    task.product, task.combined_s = event.product, event.run_s
+    task.move("combined")
+    return [_deliver(task, attempt=1)]
+
+
+def combine_failed(books: Books, event: CombineFailed) -> list[AnyCommand]:
+    """Combine again after a rest, or fail the task."""
+    return _settle_again(books, event, TaskState.COMBINING, "combining")
+
+
+def product_delivered(books: Books, event: ProductDelivered) -> list[AnyCommand]:
+    """Tell the subscriber, and learn how long combining and delivering take."""
+    task = _settling(books, event, TaskState.DELIVERING)
+    if task is None or task.product is None:
+        return []
+    books.settle.learn(task.product.size_bytes, task.combined_s + event.run_s)
+    slack_s = None if task.deadline_at is None else task.deadline_at - event.at
+    late = slack_s is not None and slack_s < 0
+    books.backlog.close(task, "delivered")
+    rows = f"{task.product.rows} rows, {event.manifest_url}"
+    missing = f", {task.product.left_out} source files left out" if task.product.left_out else ""
+    kind = NoticeKind.LATE if late else NoticeKind.DELIVERED
+    return [notice(task, kind, slack_s, f"{rows}{missing}")]
+
+
+def delivery_failed(books: Books, event: DeliveryFailed) -> list[AnyCommand]:
+    """Deliver again after a rest, or fail the task."""
+    return _settle_again(books, event, TaskState.DELIVERING, "delivery")
+
+
+def node_ready(books: Books, event: NodeReady) -> list[AnyCommand]:
+    """Use a node's workers; a first appearance is a measured boot."""
+    node = books.fleet.nodes.get(event.node_id)
+    if node is None:
+        books.count_late(event)
+        return []
+    if books.fleet.ready(node, event.workers, event.at):
+        books.boots.learn(node.offer.node_type, event.at - node.requested_at)
+    return []
+
+
+def node_refused(books: Books, event: NodeRefused) -> list[AnyCommand]:
+    """Strike a node out that could not be created, and ask for none for a while."""
+    node = books.fleet.nodes.get(event.node_id)
+    if node is None or node.state is not NodeState.BOOTING:
+        books.count_late(event)
+        return []
+    books.fleet.gone(node, "refused", event.at)
+    dispatch = books.settings.dispatch
+    pause_s = dispatch.retry_s if event.retry else dispatch.retry_s_max
+    books.desk.no_launch_until = event.at + pause_s
+    return []
+
+
+def node_lost(books: Books, event: NodeLost) -> list[AnyCommand]:
+    """Strike a vanished node out; its parts wait again. Removing it once more does no harm."""
+    node = books.fleet.nodes.get(event.node_id)
+    if node is None:
+        books.count_late(event)
+        return []
+    commands = _strike_out(books, node, "lost", event.reason, event.at)
+    return [*commands, RemoveNode(node_id=node.id, reason=event.reason)]
+
+
+def node_removed(books: Books, event: NodeRemoved) -> list[AnyCommand]:
+    """Strike a node out that was told to go."""
+    node = books.fleet.nodes.get(event.node_id)
+    if node is None:
+        books.count_late(event)
+        return []
+    by = "removed" if node.state is NodeState.REMOVING else "lost"
+    return _strike_out(books, node, by, "its node was removed", event.at)
+
+
+def settle_again(task: Task) -> list[AnyCommand]:
+    """Return the next attempt at what a task rested from."""
+    if task.state is TaskState.COMBINING:
+        return [_combine(task, attempt=task.attempt + 1)]
+    if task.state is TaskState.DELIVERING:
+        return [_deliver(task, attempt=task.attempt + 1)]
+    return []
+
+
+def notice(task: Task, kind: NoticeKind, slack_s: float | None, text: str) -> Notify:
+    """Return what is to be told about a task."""
+    return Notify(
+        task_id=task.id,
+        subscription_id=task.subscription.id,
+        kind=kind,
+        slack_s=slack_s,
+        text=text,
+    )
+
+
+def _combine(task: Task, attempt: int) -> CombineProduct:
+    task.attempt = attempt
+    return CombineProduct(
+        task_id=task.id,
+        attempt=attempt,
+        subscription_id=task.subscription.id,
+        version=task.subscription.version,
+        view=task.subscription.view,
+        updates=task.updates,
+        fragments=task.fragments(),
+    )
+
+
+def _deliver(task: Task, attempt: int) -> DeliverProduct:
+    assert task.product is not None
+    task.attempt = attempt
+    return DeliverProduct(
+        task_id=task.id,
+        attempt=attempt,
+        subscription_id=task.subscription.id,
+        version=task.subscription.version,
+        destination=task.subscription.destination,
+        product=task.product,
+    )
+
+
+def _running(
+    books: Books, event: PartFinished | PartFailed | AttemptLost
+) -> tuple[Task, Part] | None:
+    """Return the attempt that an event is about; a stale event is counted and changes nothing."""
+    found = books.backlog.part(event.part_id)
+    if found and found[1].attempt == event.attempt and found[1].state is PartState.RUNNING:
+        return found
+    books.count_late(event)
+    return None
+
+
+def _settling(
+    books: Books,
+    event: ProductCombined | CombineFailed | ProductDelivered | DeliveryFailed,
+    state: TaskState,
+) -> Task | None:
+    task = books.backlog.tasks.get(event.task_id)
+    if task is not None and task.state is state and task.attempt == event.attempt:
+        return task
+    books.count_late(event)
+    return None
+
+
+def _settle_again(
+    books: Books, event: CombineFailed | DeliveryFailed, state: TaskState, doing: str
+) -> list[AnyCommand]:
+    task = _settling(books, event, state)
+    if task is None:
+        return []
+    if not event.retry or task.attempt >= books.settings.dispatch.attempts_max:
+        return _fail(books, task, _after(task.attempt, doing, event.reason), event.at)
+    books.rest(event.at + _pause_s(books, task.attempt), "task", task.id)
+    return []
+
+
+def _lose(books: Books, task: Task, part: Part, reason: str, at: float) -> list[AnyCommand]:
+    if part.attempt >= books.settings.dispatch.attempts_max:
+        return _fail(books, task, _after(part.attempt, f"part {part.id}", reason), at)
+    books.backlog.give_back(task, part, "lost")
+    return []
+
+
+def _strike_out(books: Books, node: Node, by: str, reason: str, at: float) -> list[AnyCommand]:
+    commands: list[AnyCommand] = []
+    for part_id in books.fleet.gone(node, by, at):
+        found = books.backlog.part(part_id)
+        if found and found[1].state is PartState.RUNNING:
+            commands += _lose(books, *found, reason, at)
+    return commands
+
+
+def _fail(books: Books, task: Task, reason: str, at: float) -> list[AnyCommand]:
+    slack_s = None if task.deadline_at is None else task.deadline_at - at
+    stops = end_early(books, task, "failed", at)
+    return [*stops, notice(task, NoticeKind.FAILED, slack_s, reason)]
+
+
+def _pause_s(books: Books, attempt: int) -> float:
+    dispatch = books.settings.dispatch
+    return min(dispatch.retry_s_max, dispatch.retry_s * 2.0 ** (attempt - 1))
+
+
+def _after(attempts: int, what: str, reason: str) -> str:
+    count = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    return f"{what} failed after {count}: {reason}"

@@ -1,0 +1,332 @@
+"""What one tick does, in this order: rested work, expiry, risk, dispatch, fleet, and the next wake.
+
+Everything here is judged once per batch of events, never per event.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+
+from planner.admission import assess
+from planner.backlog import Task
+from planner.books import Books
+from planner.commands import (
+    AnyCommand,
+    DrainNode,
+    ProvisionNode,
+    RemoveNode,
+    RunPart,
+    SetWorkers,
+    UndrainNode,
+    WakeAt,
+)
+from planner.fleet import Node
+from planner.intake import end_early, turn_page
+from planner.lifecycle import NodeState, PartState
+from planner.model import Features, NodeOffer, NoticeKind
+from planner.progress import notice, settle_again
+from planner.scaling.view import Grow, Keep, Launch, Release, ScalingView, Wanted
+
+ATTEMPT_LIMIT_FACTOR = 10.0
+"""An attempt that runs this many times its prediction is taken for hung."""
+
+ATTEMPT_S_MIN = 60.0
+"""No attempt is taken for hung before this long [s], however short its prediction."""
+
+YARDSTICK = Features(files=100, size_bytes=2_000_000, values=300)
+"""A part by whose prediction a model's change is told."""
+
+RE_ESTIMATE_CHANGE = 0.1
+"""Waiting tasks are predicted anew when the yardstick's prediction moved by this fraction."""
+
+
+def tick(books: Books, at: float) -> list[AnyCommand]:
+    """Return everything that is to be done now that time stands at `at` [POSIX s]."""
+    commands = _end_rests(books, at)
+    commands += turn_page(books)
+    commands += _expire(books, at)
+    _re_estimate(books)
+    commands += _judge_risk(books, at)
+    commands += _dispatch(books, at)
+    wanted = _ask_policy(books, at)
+    commands += _scale(books, wanted, at)
+    commands += _clear_fleet(books, at)
+    commands += _wake(books, wanted, at)
+    return commands
+
+
+def scaling_view(books: Books, at: float) -> ScalingView:
+    """Return what policies and admission see now."""
+    applications = books.run_times.values()
+    return ScalingView(
+        now=at,
+        settings=books.settings.scaling,
+        queue=books.backlog.queue,
+        nodes=books.fleet.view(at),
+        offers=books.offers,
+        boots=books.boots,
+        common_error=max((times.common_error for times in applications), default=0.0),
+        nodes_allowed=_nodes_allowed(books, at),
+        tasks_started=books.desk.tasks_started,
+        next_demand_at=_next_demand_at(books),
+    )
+
+
+def _next_demand_at(books: Books) -> float:
+    """Return when the first part that rests will wait again [POSIX s]."""
+    return min((at for at, kind, _ in books.desk.retries if kind == "part"), default=math.inf)
+
+
+def _end_rests(books: Books, at: float) -> list[AnyCommand]:
+    commands: list[AnyCommand] = []
+    retries = books.desk.retries
+    while retries and retries[0][0] <= at:
+        _, kind, subject_id = heapq.heappop(retries)
+        books.changed = True
+        if kind == "part":
+            found = books.backlog.part(subject_id)
+            if found and found[1].state is PartState.RESTING:
+                books.backlog.give_back(*found, "rested")
+        elif subject_id in books.backlog.tasks:
+            commands += settle_again(books.backlog.tasks[subject_id])
+    return commands
+
+
+def _expire(books: Books, at: float) -> list[AnyCommand]:
+    commands: list[AnyCommand] = []
+    firm = books.desk.firm
+    while firm and firm[0][0] <= at:
+        deadline_at, task_id = heapq.heappop(firm)
+        books.changed = True
+        task = books.backlog.tasks.get(task_id)
+        if task is not None:
+            commands += end_early(books, task, "expired", at)
+            commands.append(
+                notice(task, NoticeKind.EXPIRED, deadline_at - at, "its firm deadline passed")
+            )
+    return commands
+
+
+def _re_estimate(books: Books) -> None:
+    now = {name: times.mean_s(YARDSTICK) for name, times in books.run_times.items()}
+    before = books.desk.estimated_with
+    if all(_alike(before.get(name), mean_s) for name, mean_s in now.items()):
+        return
+    books.changed = True
+    books.desk.estimated_with = now
+    reserve_s = books.settle.quantile(books.settings.scaling.launch_quantile)
+    books.backlog.re_estimate(books.run_times, reserve_s)
+
+
+def _alike(before: float | None, now: float) -> bool:
+    return before is not None and abs(now - before) <= RE_ESTIMATE_CHANGE * before
+
+
+def _judge_risk(books: Books, at: float) -> list[AnyCommand]:
+    """Tell which tasks cannot be met, and let those give way that admission turns down."""
+    tasks = books.backlog.tasks
+    view = scaling_view(books, at)
+    # A task whose last parts run already is beyond judging: what was told of it stands.
+    told = frozenset(task_id for task_id in books.desk.told if view.queue.get(task_id))
+    verdict = assess(view, books.policy.nodes_reachable(view), told)
+    at_risk = dict(verdict.at_risk)
+    risks = [
+        _tell_risk(tasks[task_id], lateness_s)
+        for task_id, lateness_s in verdict.at_risk
+        if task_id not in told
+    ]
+    recoveries = [
+        notice(tasks[task_id], NoticeKind.RECOVERED, None, "its deadline can be met again")
+        for task_id in sorted(told - at_risk.keys())
+    ]
+    beyond = [task_id for task_id in books.desk.told if task_id in tasks and task_id not in told]
+    books.desk.told = sorted([*at_risk, *beyond])
+    _give_way(books, set(verdict.yielding))
+    return [*risks, *recoveries]
+
+
+def _tell_risk(task: Task, lateness_s: float) -> AnyCommand:
+    work = f"{_seconds(task.work_s)} of work in {len(task.parts)} parts"
+    text = f"predicted {_seconds(lateness_s)} late: {work}"
+    return notice(task, NoticeKind.AT_RISK, -lateness_s, text)
+
+
+def _give_way(books: Books, yielding: set[str]) -> None:
+    """Move tasks behind the admitted ones, or back among them."""
+    before = set(books.desk.yielding)
+    for task_id in sorted(before ^ yielding):
+        task = books.backlog.tasks.get(task_id)
+        if task is not None:
+            books.changed = True
+            books.backlog.set_yielding(task, task_id in yielding)
+    books.desk.yielding = sorted(yielding)
+
+
+def _dispatch(books: Books, at: float) -> list[AnyCommand]:
+    """Send the longest parts of the first tasks to free slots, fastest and oldest nodes first."""
+    commands: list[AnyCommand] = []
+    for node in books.fleet.ready_nodes():
+        while node.free_slots > 0 and (command := _send(books, node, at, math.inf)):
+            commands.append(command)
+    reserve_s = books.settings.dispatch.reserve_part_s_max
+    for node in books.fleet.ready_nodes():
+        if len(node.running) == node.joined > 0:
+            ahead = _send(books, node, at, reserve_s)
+            commands += [ahead] if ahead else []
+    return commands
+
+
+def _send(books: Books, node: Node, at: float, length_s_max: float) -> RunPart | None:
+    following = books.backlog.next_part()
+    if following is None:
+        return None
+    task, part = following
+    run_s = part.mean_s / node.offer.speed
+    if run_s > length_s_max:
+        return None
+    books.desk.tasks_started += not task.started
+    books.backlog.send(task, part, node.id, at)
+    books.fleet.start(node, part.id, at, run_s)
+    return RunPart(
+        part_id=part.id,
+        attempt=part.attempt,
+        node_id=node.id,
+        task_id=task.id,
+        view=task.subscription.view,
+        extent=part.extent,
+        updates=task.updates,
+        limit_s=max(ATTEMPT_S_MIN, ATTEMPT_LIMIT_FACTOR * (part.mean_s + 3 * part.sd_s)),
+    )
+
+
+def _ask_policy(books: Books, at: float) -> Wanted:
+    memory, wanted = books.policy.step(books.memory, scaling_view(books, at))
+    if memory != books.memory:
+        books.memory, books.changed = memory, True
+    return wanted
+
+
+def _scale(books: Books, wanted: Wanted, at: float) -> list[AnyCommand]:
+    """Carry a policy's wishes out as far as the caps allow, whoever wrote the policy."""
+    commands: list[AnyCommand] = []
+    for keep in wanted.keeps:
+        commands += _keep(books, keep)
+    room = _nodes_allowed(books, at)
+    for ordinal, launch in enumerate(wanted.launches[:room]):
+        commands += _launch(books, launch, ordinal, at)
+    for grow in wanted.grows:
+        commands += _grow(books, grow)
+    for release in wanted.releases:
+        commands += _release(books, release)
+    return commands
+
+
+def _keep(books: Books, keep: Keep) -> list[AnyCommand]:
+    node = books.fleet.nodes.get(keep.node_id)
+    if node is None or node.state is not NodeState.DRAINING:
+        return []
+    node.move("kept")
+    return [UndrainNode(node_id=node.id, reason=keep.reason)]
+
+
+def _launch(books: Books, launch: Launch, ordinal: int, at: float) -> list[AnyCommand]:
+    offer = _offer(books, launch.node_type)
+    standing = sum(node.offer.node_type == launch.node_type for node in books.fleet.nodes.values())
+    if offer is None or standing >= offer.nodes_max:
+        return []
+    node_id = books.new_id("n", ordinal)
+    workers = max(1, min(launch.workers, offer.slots_max))
+    books.fleet.request(node_id, offer, workers, at)
+    return [
+        ProvisionNode(
+            node_id=node_id, node_type=offer.node_type, workers=workers, reason=launch.reason
+        )
+    ]
+
+
+def _grow(books: Books, grow: Grow) -> list[AnyCommand]:
+    node = books.fleet.nodes.get(grow.node_id)
+    if node is None or node.state is not NodeState.READY or node.workers == grow.workers:
+        return []
+    node.workers = min(grow.workers, node.offer.slots_max)
+    return [SetWorkers(node_id=node.id, workers=node.workers, reason=grow.reason)]
+
+
+def _release(books: Books, release: Release) -> list[AnyCommand]:
+    """Drain a node that is busy; remove one that is not."""
+    node = books.fleet.nodes.get(release.node_id)
+    if node is None or node.state not in (NodeState.READY, NodeState.BOOTING):
+        return []
+    if node.running:
+        node.move("drained")
+        return [DrainNode(node_id=node.id, reason=release.reason)]
+    node.move("released")
+    return [RemoveNode(node_id=node.id, reason=release.reason)]
+
+
+def _clear_fleet(books: Books, at: float) -> list[AnyCommand]:
+    """Remove nodes that have drained, and give up those that never came up."""
+    commands: list[AnyCommand] = []
+    limit_s = books.settings.scaling.registration_s_max
+    for node in books.fleet.nodes.values():
+        if node.state is NodeState.DRAINING and not node.running:
+            node.move("released")
+            commands.append(RemoveNode(node_id=node.id, reason="drained"))
+        elif node.state is NodeState.BOOTING and at - node.requested_at >= limit_s:
+            node.move("released")
+            reason = f"not ready {at - node.requested_at:.0f} s after it was asked for"
+            commands.append(RemoveNode(node_id=node.id, reason=reason))
+    return commands
+
+
+def _wake(books: Books, wanted: Wanted, at: float) -> list[AnyCommand]:
+    """Ask to be woken for the next thing that time alone will bring."""
+    desk = books.desk
+    if desk.woken_for is not None and desk.woken_for <= at:
+        desk.woken_for = None
+    limit_s = books.settings.scaling.registration_s_max
+    booting = [n for n in books.fleet.nodes.values() if n.state is NodeState.BOOTING]
+    instants = [
+        *(entry[0] for entry in desk.retries[:1]),
+        *(entry[0] for entry in desk.firm[:1]),
+        *([at] if desk.pages else []),
+        *(node.requested_at + limit_s for node in booting),
+        *([wanted.wake_at] if wanted.wake_at is not None else []),
+        *([desk.no_launch_until] if desk.no_launch_until > at else []),
+    ]
+    wake_at = min(instants, default=None)
+    if wake_at is None or wake_at == desk.woken_for:
+        return []
+    desk.woken_for = max(wake_at, at)
+    return [WakeAt(wake_at=desk.woken_for)]
+
+
+def _nodes_allowed(books: Books, at: float) -> int:
+    """Return how many more nodes caps and budget allow now."""
+    scaling = books.settings.scaling
+    if at < books.desk.no_launch_until:
+        return 0
+    room = max(0, scaling.nodes_max - len(books.fleet.nodes))
+    if scaling.budget is None:
+        return room
+    left = scaling.budget - books.fleet.committed(at, scaling.budget_period_s)
+    price = min((_reservation(offer) for offer in books.offers), default=0.0)
+    return room if price <= 0 else max(0, min(room, math.floor(left / price)))
+
+
+BUDGET_RESERVED_S = 600.0
+"""A launch sets at least this long [s] of its price aside from the budget."""
+
+
+def _reservation(offer: NodeOffer) -> float:
+    """Return the money [currency] that one launch reserves."""
+    return offer.price_per_h / 3600.0 * max(offer.quantum_s, offer.boot_s + BUDGET_RESERVED_S)
+
+
+def _offer(books: Books, node_type: str) -> NodeOffer | None:
+    return next((offer for offer in books.offers if offer.node_type == node_type), None)
+
+
+def _seconds(span_s: float) -> str:
+    return f"{span_s:.0f} s" if span_s >= 10 else f"{span_s:.1f} s"

@@ -1,0 +1,30 @@
+"""A service that the tests kill or interrupt: it runs one part until a file goes, then closes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from tests.controller.engines import works
+from tests.controller.engines.test_dask import Carrier, work
+
+
+def main(path: Path) -> None:
+    carrier = Carrier()
+    try:
+        carrier.node()
+        carrier.engine.submit([work("p1", works.hold, path)])
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("interrupted")
+        path.unlink()
+        (event,) = carrier.inbox.ended(1)
+        print(type(event).__name__)
+        sys.exit(130)
+    finally:
+        carrier.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,52 @@
+"""Connections to no engine at all: what the workers of a test's nodes do instead."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from controller.errors import EngineError
+
+
+class Waiting:
+    """Workers run until they are told to end."""
+
+    preload: tuple[str, ...] = ()
+
+    def join(self, worker_name: str, folder: Path) -> None:
+        (folder / "here").write_text(worker_name)
+        signal.pause()
+
+
+class Stubborn(Waiting):
+    """Workers do not hear when they are told to end."""
+
+    def join(self, worker_name: str, folder: Path) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        (folder / "here").touch()
+        while True:
+            signal.pause()
+
+
+class ShortLived(Waiting):
+    """Workers end at once."""
+
+    def join(self, worker_name: str, folder: Path) -> None:
+        os._exit(3)
+
+
+class Unwelcome(Waiting):
+    """Workers are refused by the engine."""
+
+    def join(self, worker_name: str, folder: Path) -> None:
+        raise EngineError(f"{worker_name} is not welcome")
+
+
+class Parent(Waiting):
+    """Workers have a child of their own, that would outlive them."""
+
+    def join(self, worker_name: str, folder: Path) -> None:
+        if os.fork() == 0:
+            os.execvp("sleep", ["sleep", "60"])
+        signal.pause()

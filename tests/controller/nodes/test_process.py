@@ -1,0 +1,294 @@
+"""Nodes of real processes keep the provider's contract, and nothing of them outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from controller.errors import NodeError, NodeFault
+from controller.nodes import cgroup
+from controller.nodes.nursery import preload
+from controller.nodes.process import ProcessNodes, ProcessNodeType
+from controller.nodes.records import STANDING, Standing, mark, read
+from controller.nodes.testing import check_node_provider
+from controller.ports import NodeListing, NodeState, WorkerConnection
+from tests.controller.nodes.connections import (
+    Parent,
+    ShortLived,
+    Stubborn,
+    Unwelcome,
+    Waiting,
+)
+
+WAIT_S_MAX = 20.0
+LOCAL = ProcessNodeType(name="local", slots=2, slots_max=3, nodes_max=2)
+Make = Callable[..., ProcessNodes]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Make providers on one registry, closed in the end."""
+    made = []
+
+    def make(
+        connection: WorkerConnection | None = None, kind: ProcessNodeType = LOCAL, **settings: Any
+    ) -> ProcessNodes:
+        settings = {"folder": tmp_path / "nodes", "end_s_max": 1.0} | settings
+        made.append(ProcessNodes(connection or Waiting(), node_types=[kind], **settings))
+        return made[-1]
+
+    yield make
+    for nodes in made:
+        nodes.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + WAIT_S_MAX
+    while not condition():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.01)
+
+
+def only(nodes: ProcessNodes) -> NodeListing:
+    (listing,) = nodes.list_nodes()
+    return listing
+
+
+def runs(nodes: ProcessNodes, workers: int) -> Callable[[], bool]:
+    def condition() -> bool:
+        listing = only(nodes)
+        return (listing.state, listing.workers) == (NodeState.RUNNING, workers)
+
+    return condition
+
+
+def broken(nodes: ProcessNodes) -> Callable[[], bool]:
+    return lambda: only(nodes).state is NodeState.BROKEN
+
+
+def standing(tmp_path: Path, node_id: str = "n1") -> Standing:
+    found = read(tmp_path / "nodes" / node_id / STANDING, Standing)
+    assert found is not None
+    return found
+
+
+def test_the_provider_keeps_the_contract(make: Make) -> None:
+    check_node_provider(make(), reopen=make, wait_s_max=WAIT_S_MAX)
+
+
+def test_a_declared_boot_time_passes_before_a_worker_starts(make: Make, tmp_path: Path) -> None:
+    nodes = make(kind=ProcessNodeType(name="local", boot_s=0.5))
+    assert nodes.describe()[0].boot_s >= 0.5
+    began = time.monotonic()
+    nodes.create("n1", "local", 1)
+    assert only(nodes).state is NodeState.BOOTING
+    until(runs(nodes, 1))
+    assert time.monotonic() - began >= 0.5
+
+
+def test_a_killed_worker_is_replaced_by_one_with_another_name(make: Make, tmp_path: Path) -> None:
+    nodes = make()
+    nodes.create("n1", "local", 2)
+    until(runs(nodes, 2))
+    assert sorted(standing(tmp_path).workers) == ["n1/0", "n1/1"]
+    nodes.kill_worker("n1/0")
+    until(lambda: sorted(standing(tmp_path).workers) == ["n1/1", "n1/2"])
+    nodes.kill_worker("n1/0")
+    nodes.kill_worker("n-never/0")
+    assert runs(nodes, 2)()
+
+
+def test_a_frozen_worker_can_be_killed(make: Make, tmp_path: Path) -> None:
+    nodes = make()
+    nodes.create("n1", "local", 1)
+    until(runs(nodes, 1))
+    frozen = standing(tmp_path).workers["n1/0"]
+    os.kill(frozen.pid, signal.SIGSTOP)
+    nodes.kill_worker("n1/0")
+    until(lambda: "n1/1" in standing(tmp_path).workers)
+    assert not frozen.runs()
+
+
+def test_a_node_whose_workers_keep_dying_is_broken(make: Make, tmp_path: Path) -> None:
+    nodes = make(ShortLived(), restarts_max=3)
+    nodes.create("n1", "local", 1)
+    until(broken(nodes))
+    assert only(nodes).reason == "its workers ended 4 times in 60 s, the last: exit code 3"
+    assert only(nodes).workers == 0
+    assert nodes.delete("n1") is True
+
+
+def test_a_node_whose_workers_are_refused_is_broken_at_once(make: Make) -> None:
+    nodes = make(Unwelcome())
+    nodes.create("n1", "local", 1)
+    until(broken(nodes))
+    assert only(nodes).reason == "n1/0 is not welcome"
+
+
+def test_a_node_that_does_not_see_the_archive_is_broken(make: Make, tmp_path: Path) -> None:
+    there, missing = (tmp_path / name for name in ("there", "missing"))
+    there.mkdir()
+    nodes = make(reachable_urls=[there.as_uri(), missing.as_uri()])
+    nodes.create("n1", "local", 1)
+    until(broken(nodes))
+    assert only(nodes).reason.startswith(f"{missing.as_uri()} does not exist")
+    nodes.delete("n1")
+    missing.mkdir()
+    nodes.create("n1", "local", 1)
+    until(runs(nodes, 1))
+
+
+def test_a_node_whose_supervisor_is_killed_is_broken_and_leaves_no_worker(
+    make: Make, tmp_path: Path
+) -> None:
+    nodes = make()
+    nodes.create("n1", "local", 2)
+    until(runs(nodes, 2))
+    left = standing(tmp_path)
+    left.supervisor.send(signal.SIGKILL)
+    until(lambda: not left.running())
+    assert only(nodes).state is NodeState.BROKEN
+    assert only(nodes).reason == "its supervisor is gone"
+    assert nodes.delete("n1") is True
+    assert nodes.list_nodes() == ()
+
+
+def test_nodes_of_a_killed_nursery_are_broken_and_new_ones_are_made(
+    make: Make, tmp_path: Path
+) -> None:
+    nodes = make()
+    nodes.create("n1", "local", 1)
+    until(runs(nodes, 1))
+    left = standing(tmp_path)
+    psutil.Process(left.supervisor.pid).parent().kill()  # type: ignore[union-attr]
+    until(lambda: not left.running())
+    assert only(nodes).state is NodeState.BROKEN
+    until(lambda: nodes.delete("n1"))
+    nodes.create("n2", "local", 1)
+    until(runs(nodes, 1))
+
+
+def test_a_worker_that_does_not_listen_is_killed_in_time(make: Make, tmp_path: Path) -> None:
+    nodes = make(Stubborn(), end_s_max=0.3)
+    nodes.create("n1", "local", 2)
+    folder = tmp_path / "nodes" / "n1"
+    until(lambda: all((folder / f"scratch-{k}" / "here").exists() for k in (0, 1)))
+    left = standing(tmp_path)
+    began = time.monotonic()
+    nodes.resize("n1", 1)
+    until(runs(nodes, 1))
+    assert time.monotonic() - began >= 0.3
+    until(lambda: nodes.delete("n1"))
+    assert not left.running()
+
+
+def test_even_a_frozen_node_is_deleted(make: Make, tmp_path: Path) -> None:
+    nodes = make(end_s_max=0.3)
+    nodes.create("n1", "local", 2)
+    until(runs(nodes, 2))
+    left = standing(tmp_path)
+    for each in (left.supervisor, *left.workers.values()):
+        os.kill(each.pid, signal.SIGSTOP)
+    until(lambda: nodes.delete("n1"))
+    assert not left.running()
+    assert nodes.list_nodes() == ()
+
+
+def test_what_a_worker_has_started_ends_with_it(make: Make, tmp_path: Path) -> None:
+    nodes = make(Parent())
+    nodes.create("n1", "local", 1)
+    until(runs(nodes, 1))
+    worker = psutil.Process(standing(tmp_path).workers["n1/0"].pid)
+    until(lambda: len(worker.children()) == 1)
+    (child,) = worker.children()
+    nodes.kill_worker("n1/0")
+    until(lambda: not child.is_running())
+
+
+def test_limits_are_told_as_what_they_are(make: Make) -> None:
+    nodes = make()
+    for node_id in ("n1", "n2"):
+        nodes.create(node_id, "local", 1)
+    assert nodes.describe()[0].nodes_max == 0
+    for node_id, kind, workers, fault in (
+        ("n3", "local", 1, NodeFault.QUOTA),
+        ("n3", "local", 4, NodeFault.OURS),
+        ("n3", "local", 0, NodeFault.OURS),
+        ("n3", "huge", 1, NodeFault.OURS),
+        ("../n3", "local", 1, NodeFault.OURS),
+    ):
+        with pytest.raises(NodeError, match="n3") as refused:
+            nodes.create(node_id, kind, workers)
+        assert refused.value.fault is fault
+
+
+def test_close_leaves_no_process_and_no_private_folder() -> None:
+    before = set(psutil.Process().children(recursive=True))
+    nodes = ProcessNodes(Waiting(), node_types=[LOCAL])
+    for node_id in ("n1", "n2"):
+        nodes.create(node_id, "local", 2)
+    until(lambda: all(each.workers == 2 for each in nodes.list_nodes()))
+    started = set(psutil.Process().children(recursive=True)) - before
+    assert len(started) == 1 + 2 + 4
+    nodes.close()
+    assert not [each for each in started if each.is_running()]
+    nodes.close()
+
+
+def test_a_node_is_under_its_quota_and_its_group_goes_with_it(make: Make, tmp_path: Path) -> None:
+    if reason := cgroup.fault():
+        pytest.skip(reason)
+    nodes = make(kind=ProcessNodeType(name="local", cpu_quota=0.5))
+    nodes.create("n1", "local", 2)
+    until(runs(nodes, 2))
+    name = cgroup.group_name(tmp_path / "nodes" / "n1")
+    for each in standing(tmp_path).running():
+        assert f"/{name}\n" in Path("/proc", str(each.pid), "cgroup").read_text()
+    home = cgroup.find_home()
+    assert (home.folder / name).is_dir()
+    until(lambda: nodes.delete("n1"))
+    assert not (home.folder / name).exists()
+
+
+def test_the_group_of_a_killed_supervisor_is_swept(make: Make, tmp_path: Path) -> None:
+    if reason := cgroup.fault():
+        pytest.skip(reason)
+    nodes = make(kind=ProcessNodeType(name="local", cpu_quota=0.5))
+    nodes.create("n1", "local", 1)
+    until(runs(nodes, 1))
+    standing(tmp_path).supervisor.send(signal.SIGKILL)
+    until(lambda: nodes.delete("n1"))
+    assert not (cgroup.find_home().folder / cgroup.group_name(tmp_path / "nodes/n1")).exists()
+
+
+def test_a_process_mark_means_that_process_only() -> None:
+    own = mark(os.getpid())
+    assert own.runs()
+    assert not type(own)(pid=own.pid, started=own.started + 1).runs()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    theirs = mark(child)
+    os.waitpid(child, 0)
+    assert not theirs.runs()
+    theirs.send(signal.SIGKILL)
+
+
+def test_preloading_skips_what_is_missing_and_tells_of_threads(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    preload(("json", "no_such_module"))
+    stop.set()
+    thread.join()
+    assert "json started threads" in caplog.text

@@ -1,0 +1,282 @@
+"""What exists is documented, and what is documented exists."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from importlib import import_module
+from typing import Any, get_args, get_type_hints
+
+import pytest
+import typer.main
+
+import controller
+import partitioners
+import planner
+import sim
+from controller.apps.argo.policy import RULES
+from controller.cli import Exit
+from controller.cli.app import app
+from controller.config.settings import Settings
+from controller.config.subscriptions import _Wish
+from partitioners.catalogue import BUILT_IN as PARTITIONERS
+from planner.commands import AnyCommand
+from planner.errors import SlackwaterError
+from planner.events import AnyEvent
+from planner.importance import ORDERS
+from planner.model import NoticeKind
+from planner.results import TaskResult
+from planner.scaling.policy import BUILT_IN as POLICIES
+from planner.settings import PlannerSettings
+from tests.docs import lifecycle_diagrams
+from tests.docs.pages import DOCS, ROOT, Page, all_pages, coded, first_cells, page, rows
+
+NOUNS = ("update", "subscription", "task", "part", "product", "node", "worker", "ttd", "slack")
+"""The domain's words, each of which the glossary explains once."""
+
+HOSTS = {
+    "argo.ucsd.edu",
+    "diataxis.fr",
+    "doi.org",
+    "semver.org",
+    "www.ocean-ops.org",
+}
+"""The only places outside that documentation may name."""
+
+every_page = pytest.mark.parametrize("one", all_pages(), ids=str)
+messages = pytest.mark.parametrize(
+    ("union", "where"),
+    [(AnyEvent, "reference/events.md"), (AnyCommand, "reference/commands.md")],
+    ids=["events", "commands"],
+)
+
+
+@messages
+def test_every_message_and_each_of_its_fields_is_described(union: Any, where: str) -> None:
+    kinds = {kind.__name__: kind for kind in get_args(union)}
+    described = page(where)
+    assert sorted(described.headings(3)) == sorted(kinds)
+    for name, kind in kinds.items():
+        expected = [one.name for one in fields(kind) if one.name != "at"]
+        assert first_cells(described.section(name)) == expected, name
+
+
+def test_every_value_that_messages_carry_is_described() -> None:
+    described = page("reference/journal.md")
+    values = {kind.__name__: kind for kind in values_in(*get_args(AnyEvent), *get_args(AnyCommand))}
+    assert sorted(described.headings(3)) == sorted(values)
+    for name, kind in values.items():
+        found = first_cells(described.section(name))
+        assert sorted(found) == sorted(one.name for one in fields(kind)), name
+
+
+def values_in(*kinds: type) -> set[type]:
+    """Return the dataclasses that messages hold, but for the settings, which have a page."""
+    found: set[type] = set()
+    waiting = [hint for kind in kinds for hint in get_type_hints(kind).values()]
+    while waiting:
+        hint = waiting.pop()
+        waiting += get_args(hint)
+        if is_dataclass(hint) and hint is not PlannerSettings and hint not in found:
+            assert isinstance(hint, type)
+            found.add(hint)
+            waiting += get_type_hints(hint).values()
+    return found
+
+
+def test_every_kind_of_notice_is_described() -> None:
+    (kind,) = (r for r in rows(page("reference/commands.md").section("Notify")) if "kind" in r[0])
+    assert sorted(coded(kind[1])) == sorted(NoticeKind)
+
+
+def test_every_setting_has_a_row_with_its_default() -> None:
+    told = {
+        name: cell[1]
+        for cell in rows(page("reference/settings.md").text)
+        for name in coded(cell[0])
+    }
+    assert told == dict(settings_of(Settings))
+
+
+def settings_of(kind: type, before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the dotted name and the default of every setting, as the page shows them."""
+    hints = get_type_hints(kind)
+    for one in fields(kind):
+        hint = hints[one.name]
+        default = one.default if one.default_factory is MISSING else one.default_factory()
+        if is_dataclass(hint):
+            assert isinstance(hint, type)
+            yield from settings_of(hint, f"{before}{one.name}.")
+        elif one.name == "nodes":
+            yield from settings_of(get_args(hint)[1], "nodes.<name>.")
+        elif isinstance(default, dict):
+            ((alias, value),) = default.items()
+            yield f"{one.name}.<alias>", f"{alias}: {value}"
+        else:
+            yield f"{before}{one.name}", shown(default)
+
+
+def shown(default: object) -> str:
+    match default:
+        case None:
+            return "unset"
+        case tuple():
+            return ", ".join(default) or "empty"
+        case float() if default.is_integer():
+            return str(int(default))
+        case float():
+            return f"{default:.6g}"
+    return str(default)
+
+
+def test_every_name_that_a_setting_may_have_is_told() -> None:
+    told = page("reference/settings.md").text
+    for name in (*POLICIES, *PARTITIONERS, *ORDERS):
+        assert f"`{name}`" in told, name
+
+
+def commands() -> dict[str, Any]:
+    """Return the command line's commands by name."""
+    found: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
+    return found
+
+
+def options_of(command: Any) -> list[str]:
+    """Return a command's options as they are written, and its arguments in capitals."""
+    return [
+        name.upper() if one.param_type_name == "argument" else name
+        for one in command.params
+        for name in one.opts
+        if name != "--help"
+    ]
+
+
+def test_every_command_and_option_is_described() -> None:
+    described = page("reference/cli.md")
+    titles = [title for title in described.headings(2) if title.startswith("slackwater ")]
+    assert sorted(titles) == sorted(f"slackwater {name}" for name in commands())
+    for name, command in commands().items():
+        tables = described.section(f"slackwater {name}").split("With `--json`")[0]
+        assert sorted(first_cells(tables)) == sorted(options_of(command)), name
+
+
+def test_every_option_of_the_program_itself_is_described() -> None:
+    before = page("reference/cli.md").text.partition("## Exit codes")[0]
+    told = options_of(typer.main.get_command(app))
+    assert sorted(first_cells(before)) == sorted([*told, "--help"])
+
+
+def test_every_exit_code_is_described() -> None:
+    told = {
+        cells[0]: coded(cells[1]) for cells in rows(page("reference/cli.md").section("Exit codes"))
+    }
+    assert told == {str(code.value): [code.name] for code in Exit}
+
+
+def test_every_key_of_a_subscription_is_described() -> None:
+    before = page("reference/subscriptions-file.md").text.partition("## Half-open edges")[0]
+    assert first_cells(before) == list(_Wish.model_fields)
+
+
+def test_every_user_mode_is_described() -> None:
+    tables = rows(page("reference/subscriptions-file.md").text)
+    assert set(RULES) <= {name for cells in tables for name in coded(cells[0])}
+
+
+def test_every_typed_error_is_described() -> None:
+    for package in (planner, partitioners, sim, controller):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            import_module(module.name)
+    errors = {error.__name__ for error in descendants(SlackwaterError)}
+    assert sorted(first_cells(page("reference/errors.md").text)) == sorted(errors)
+
+
+def descendants(kind: type[Exception]) -> Iterator[type[Exception]]:
+    """Yield the product's own classes below a class."""
+    for below in kind.__subclasses__():
+        if below.__module__.partition(".")[0] in ("planner", "partitioners", "sim", "controller"):
+            yield below
+        yield from descendants(below)
+
+
+def test_the_glossary_holds_each_noun_once() -> None:
+    headings = Counter(heading.lower() for heading in page("explanation/glossary.md").headings(3))
+    assert {noun: headings[noun] for noun in NOUNS} == dict.fromkeys(NOUNS, 1)
+    assert max(headings.values()) == 1
+
+
+def test_lifecycle_diagrams_are_those_of_the_tables() -> None:
+    text = lifecycle_diagrams.PAGE.read_text(encoding="utf-8")
+    assert text == lifecycle_diagrams.drawn(text), "run python -m tests.docs.lifecycle_diagrams"
+
+
+def test_modules_that_the_architecture_names_exist() -> None:
+    for name in coded(page("explanation/architecture.md").section("Where to find what")):
+        folder = ROOT / "controller/apps/argo" if "/" not in name else ROOT
+        assert (folder / name).exists(), name
+
+
+@every_page
+def test_links_lead_somewhere(one: Page) -> None:
+    for link in one.links():
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (one.path.parent / path).resolve() if path else one.path
+        assert target.exists(), f"{one} links to {link}"
+        assert not anchor or anchor in Page(target).anchors(), f"{one} links to {link}"
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = {
+        (one.path.parent / link.partition("#")[0]).resolve()
+        for one in all_pages()
+        for link in one.links()
+    }
+    unreachable = [str(Page(path)) for path in DOCS.rglob("*.md") if path not in linked]
+    assert not unreachable
+
+
+@every_page
+def test_no_page_names_a_machine_or_a_registry(one: Page) -> None:
+    assert not re.findall(r"(?<![\w.>])/(?:work|root|home|tmp|mnt|Users)\b", one.text)
+    hosts = set(re.findall(r"https?://([^/\s)>\"'`]+)", one.text))
+    assert hosts <= HOSTS, hosts - HOSTS
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "adr").glob("0*.md")), ids=lambda path: path.stem)
+def test_a_decision_is_told_whole_and_on_one_page(path: Any) -> None:
+    decision = Page(path)
+    assert decision.headings(2) == ["Context", "Decision", "Alternatives", "Consequences"]
+    (title,) = decision.headings(1)
+    assert title.startswith(f"{int(path.stem[:4])}. ")
+    assert len(decision.text.splitlines()) <= 70
+
+
+def test_decisions_are_numbered_through_and_listed() -> None:
+    paths = sorted((DOCS / "adr").glob("0*.md"))
+    assert [int(path.stem[:4]) for path in paths] == list(range(1, len(paths) + 1))
+    listed = [link for link in page("adr/README.md").links() if link.endswith(".md")]
+    assert listed == [path.name for path in paths]
+
+
+def test_fragments_of_the_changelog_are_named_by_kind() -> None:
+    kinds = first_cells((ROOT / "changes" / "README.md").read_text(encoding="utf-8"))
+    named = re.compile(rf"[a-z0-9-]+\.({'|'.join(kinds)})\.md")
+    fragments = [path.name for path in (ROOT / "changes").iterdir() if path.name != "README.md"]
+    assert all(named.fullmatch(name) for name in fragments), fragments
+
+
+def test_places_for_measured_figures_are_marked() -> None:
+    readme, performance = (ROOT / "README.md").read_text(), page("reference/performance.md").text
+    for text, marker in ((readme, "demo output"), (performance, "bench")):
+        assert text.count(f"<!-- {marker} -->") == text.count(f"<!-- end of {marker} -->") == 1
+
+
+def test_keys_of_the_json_result_of_run_are_described() -> None:
+    section = page("reference/cli.md").section("slackwater run")
+    (told,) = (cells for cells in rows(section) if "`tasks`" in cells[0])
+    assert set(coded(told[1])) == {one.name for one in fields(TaskResult)} | {"missed"}

@@ -1,0 +1,123 @@
+"""The examples of the documentation do what the pages say."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+
+from controller.apps.argo.application import ArgoApplication
+from controller.apps.argo.catalogue import Catalogue
+from controller.apps.argo.orders import ArchiveAddress
+from controller.config.settings import ARGO_DOI, read_settings
+from controller.config.subscriptions import read_subscriptions
+from controller.destinations import Destinations
+from partitioners.catalogue import GROUP as PARTITIONERS
+from partitioners.testing import check_partitioner
+from planner.commands import CutTask, ProvisionNode
+from planner.core import Planner
+from planner.events import OffersChanged, SubscriptionAdded, Ticked
+from planner.journal import Header, encode_header, encode_step
+from planner.scaling.catalogue import GROUP as POLICIES
+from planner.settings import PlannerSettings
+from tests.docs.pages import Page, all_pages, page
+from tests.planner.building import OFFER, archive_stands, cut, every, feed, one, subscription
+
+EXAMPLES = [
+    pytest.param(block, id=f"{one_page}-{number}")
+    for one_page in all_pages()
+    for number, block in enumerate(one_page.blocks("yaml"))
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_yaml_is_read_by_the_real_reader(example: str, tmp_path: Path) -> None:
+    name = example.splitlines()[0].removeprefix("# ")
+    path = tmp_path / name
+    path.write_text(example, encoding="utf-8")
+    if name == "slackwater.yaml":
+        read_settings(path)
+        return
+    assert name == "subscriptions.yaml", "the first line of an example names its file"
+    found = read_subscriptions(
+        path,
+        application=ArgoApplication(
+            archive=ArchiveAddress(url=str(tmp_path)),
+            fragments_url=str(tmp_path),
+            staging_url=str(tmp_path),
+            catalogue=Catalogue.from_rows([]),
+        ),
+        datasets={"argo": ARGO_DOI},
+        destinations=Destinations(roots=(str(tmp_path),)),
+        now=0.0,
+    )
+    assert not found.warnings
+
+
+def imported(path: Path, source: str) -> ModuleType:
+    """Save an example under its name and import it."""
+    path.write_text(source, encoding="utf-8")
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def entry_points(guide: Page) -> dict[str, dict[str, str]]:
+    """Return the entry points of a guide's pyproject.toml by group."""
+    (block,) = guide.blocks("toml")
+    groups: dict[str, dict[str, str]] = tomllib.loads(block)["project"]["entry-points"]
+    return groups
+
+
+def test_the_partitioner_of_the_guide_obeys_the_laws(tmp_path: Path) -> None:
+    guide = page("how-to/write-a-partitioner.md")
+    source, test = guide.blocks("python")
+    module = imported(tmp_path / "strips.py", source)
+    check_partitioner(module.strips)
+    namespace = {"strips": module.strips}
+    exec(compile(test, str(guide), "exec"), namespace)
+    namespace["test_strips_obey_the_laws"]()
+    assert entry_points(guide) == {PARTITIONERS: {module.strips.name: "strips:strips"}}
+
+
+def test_the_policy_of_the_guide_scales_with_the_queue(tmp_path: Path) -> None:
+    guide = page("how-to/write-a-policy.md")
+    source, trial = guide.blocks("python")
+    module = imported(tmp_path / "queue_length.py", source)
+    namespace: dict[str, object] = {"queue_length": module.queue_length}
+    exec(compile(trial, str(guide), "exec"), namespace)
+    planner = namespace["planner"]
+    assert isinstance(planner, Planner)
+    feed(planner, OffersChanged(at=0.0, offers=(OFFER,)), archive_stands())
+    for number in range(9):
+        wish = SubscriptionAdded(at=0.0, subscription=subscription(f"s{number}"))
+        feed(planner, cut(one(planner.handle(wish), CutTask).task_id, 0.0, 10))
+    launches = every(planner.handle(Ticked(at=0.0)), ProvisionNode)
+    assert [launch.reason for launch in launches] == ["9 tasks wait for 0 nodes"] * 3
+    assert entry_points(guide) == {POLICIES: {"queue-length": "queue_length:queue_length"}}
+
+
+def test_the_journal_reader_of_the_guide_counts_commands(tmp_path: Path) -> None:
+    (source,) = page("how-to/replay-a-journal.md").blocks("python")
+    module = imported(tmp_path / "reader.py", source)
+    settings = PlannerSettings()
+    planner = Planner(settings)
+    event = SubscriptionAdded(at=0.0, subscription=subscription())
+    feed(planner, archive_stands())
+    journal = tmp_path / "run.jsonl"
+    header = encode_header(Header(build="test", settings=settings))
+    journal.write_bytes(header + encode_step(event, planner.handle(event)))
+    assert module.commands_by_kind(journal) == {"CutTask": 1}
+
+
+def test_yaml_examples_are_there_to_be_read() -> None:
+    texts = [str(example.values[0]) for example in EXAMPLES]
+    assert sum("subscriptions" in yaml.safe_load(text) for text in texts) >= 3
+    assert sum("nodes" in yaml.safe_load(text) for text in texts) >= 3
