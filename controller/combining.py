@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
+from pathlib import Path
 from typing import Any
 
+from controller.children import end_with_parent, out_of_reach_of_ctrl_c
 from planner.model import Product
 
 PRELOADED = ["controller.apps.argo.combine"]
@@ -19,13 +23,18 @@ class CombiningPool:
 
     Parameters
     ----------
+    scratch : Path
+        For temporary files; those of a process that is ended stay there.
     workers_max : int
         Products combined at the same time.
     """
 
-    def __init__(self, workers_max: int = 1) -> None:
+    def __init__(self, scratch: Path, workers_max: int = 1) -> None:
+        self._scratch = scratch
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOADED)
+        with out_of_reach_of_ctrl_c():
+            forkserver.ensure_running()
         self._workers_max = workers_max
         self._pool = self._new_pool()
 
@@ -46,4 +55,15 @@ class CombiningPool:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _new_pool(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._workers_max, mp_context=self._context)
+        return ProcessPoolExecutor(
+            self._workers_max,
+            mp_context=self._context,
+            initializer=_begin,
+            initargs=(str(self._scratch),),
+        )
+
+
+def _begin(scratch: str) -> None:
+    """Prepare a fresh process of the pool."""
+    end_with_parent()
+    tempfile.tempdir = scratch

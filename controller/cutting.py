@@ -9,15 +9,15 @@ than the cut.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
-import signal
 import sys
 from collections import Counter
-from multiprocessing.connection import Connection, wait
-from threading import Lock, Thread
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from threading import Lock
 from typing import Self
 
+from controller.children import end_with_parent, out_of_reach_of_ctrl_c
 from partitioners.catalogue import BUILT_IN
 from partitioners.protocol import CutRequest, Partitioner, PartitionerFailed, in_place
 from planner.extent import Extent
@@ -49,6 +49,7 @@ class CuttingProcess:
         self._cut_s_max = cut_s_max
         self._start_s_max = start_s_max
         self._lock = Lock()
+        self._closing = False
         self._child: _Child | None = None
         self._failures: Counter[tuple[str, str]] = Counter()
 
@@ -83,7 +84,10 @@ class CuttingProcess:
             return pieces
 
     def close(self) -> None:
-        """End the process, if there is one."""
+        """End the process, if there is one, and with it the cut that it may be at."""
+        self._closing = True
+        if child := self._child:
+            child.kill()
         with self._lock:
             self._end()
 
@@ -92,6 +96,8 @@ class CuttingProcess:
             self._end()
             self._child = _Child()
         try:
+            if self._closing:
+                raise PartitionerFailed("it is no longer asked: the service ends")
             self._child.await_start(self._start_s_max)
             return self._child.ask(partitioner, request, self._cut_s_max)
         except PartitionerFailed:
@@ -112,7 +118,8 @@ class _Child:
         self._process = _CONTEXT.Process(
             target=_serve, args=(theirs,), name="slackwater-cutting", daemon=True
         )
-        self._process.start()
+        with out_of_reach_of_ctrl_c():
+            self._process.start()
         # Our copy must go, or their end of the pipe never closes and a death would not be seen.
         theirs.close()
         self._started = False
@@ -139,6 +146,10 @@ class _Child:
         assert isinstance(pieces, tuple)
         return pieces
 
+    def kill(self) -> None:
+        with suppress(ValueError):  # Another thread has ended it already.
+            self._process.kill()
+
     def end(self) -> None:
         self._process.kill()
         self._process.join()
@@ -163,10 +174,9 @@ class _Child:
 
 def _serve(pipe: Connection) -> None:
     """Answer requests until our end of the pipe closes: pieces, or in words what was raised."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a plug-in prints must not mix with the results that a command writes to stdout.
     sys.stdout = sys.stderr
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     pipe.send(())
     while (question := _received(pipe)) is not None:
         try:
@@ -194,11 +204,3 @@ def _extents(answer: object) -> tuple[Extent, ...]:
 
 def _told(error: BaseException) -> str:
     return f"raised {type(error).__name__}: {error}"[:TOLD_CHARACTERS_MAX]
-
-
-def _end_with_parent() -> None:
-    """End this process with its parent, even where a plug-in hangs."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)

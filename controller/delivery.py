@@ -14,7 +14,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,12 @@ _CAUSES = {
 """What a failed write means: what happened, what to do, whether a retry may help."""
 
 
-def deliver(product: Product, destination: str, destinations: Destinations) -> str:
+def deliver(
+    product: Product,
+    destination: str,
+    destinations: Destinations,
+    given_up: Callable[[], bool] = lambda: False,
+) -> str:
     """Bring a staged product and its manifest to a folder; return the URL of the manifest there.
 
     Both keep their names: ``<product id>.nc`` and ``<product id>.manifest.json``. If the folder
@@ -67,13 +72,15 @@ def deliver(product: Product, destination: str, destinations: Destinations) -> s
         Folder; made if it is missing.
     destinations : Destinations
         What is allowed now.
+    given_up : callable
+        Asked before each block: whether nobody waits for the product any more.
 
     Raises
     ------
     DeliveryError
         With the cause, what to do about it and whether a retry may help. Nothing torn is visible.
     """
-    staged = _Staging.of(product)
+    staged = _Staging.of(product, given_up)
     url = destinations.resolve(destination)
     with _causes_named(staged.product_id, url):
         folder = _Folder.reached(url, staged.product_id)
@@ -83,6 +90,41 @@ def deliver(product: Product, destination: str, destinations: Destinations) -> s
             folder.place(PRODUCT_ENDING, staged.product_blocks())
             folder.place(MANIFEST_ENDING, staged.manifest_blocks())
     return f"{url}/{staged.product_id}{MANIFEST_ENDING}"
+
+
+def fault_of_folder(url: str) -> str:
+    """Return in words why nothing can be delivered to a folder, empty where nothing tells so yet.
+
+    Nothing is made or written: a folder that is missing is judged by the nearest one above it. A
+    store of objects, or a full disk, tells only when it is written to.
+
+    Parameters
+    ----------
+    url : str
+        As `Destinations.resolve` returned it.
+    """
+    try:
+        filesystem, path = url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        return _unopened(url, error)
+    if not isinstance(filesystem, LocalFileSystem):
+        return ""
+    # What stands behind a folder that cannot be entered is missing, as far as anyone can see.
+    there = next(each for each in (Path(path), *Path(path).parents) if os.path.exists(each))  # noqa: PTH110
+    if not there.is_dir():
+        cause = errno.ENOTDIR
+    elif os.access(there, os.W_OK | os.X_OK, effective_ids=True):
+        return ""
+    else:
+        cause = errno.EROFS if os.statvfs(there).f_flag & os.ST_RDONLY else errno.EACCES
+    what, fix, _ = _CAUSES[cause]
+    return f"destination {without_user(url)} {what}. {fix}"
+
+
+def _unopened(url: str, error: ImportError | ValueError) -> str:
+    return (
+        f"destination {without_user(url)} cannot be opened: {error}. Install what its scheme needs"
+    )
 
 
 def manifest_url(product_url: str) -> str:
@@ -99,12 +141,19 @@ class _Staging:
     product_id: str
     filesystem: Any
     path: str
+    given_up: Callable[[], bool]
 
     @classmethod
-    def of(cls, product: Product) -> _Staging:
+    def of(cls, product: Product, given_up: Callable[[], bool]) -> _Staging:
         filesystem, path = url_to_fs(product.url)
         stem = path.rsplit("/", 1)[-1].removesuffix(PRODUCT_ENDING)
-        return cls(product=product, product_id=stem, filesystem=filesystem, path=path)
+        return cls(
+            product=product,
+            product_id=stem,
+            filesystem=filesystem,
+            path=path,
+            given_up=given_up,
+        )
 
     def product_blocks(self) -> Iterator[bytes]:
         """Yield the product's bytes; at the end they proved to be those that were combined."""
@@ -122,6 +171,8 @@ class _Staging:
     def _blocks(self, path: str) -> Iterator[bytes]:
         with self._open(path) as file:
             while block := self._read(file):
+                if self.given_up():
+                    raise DeliveryError(f"delivery of product {self.product_id} was given up")
                 yield block
 
     def _open(self, path: str) -> IO[bytes]:
@@ -159,11 +210,7 @@ class _Folder:
         try:
             filesystem, path = url_to_fs(url)
         except (ImportError, ValueError) as error:
-            raise DeliveryError(
-                f"destination {without_user(url)} cannot be opened: {error}",
-                fix="Install what its scheme needs",
-                retry=False,
-            ) from error
+            raise DeliveryError(_unopened(url, error), retry=False) from error
         return cls(filesystem=filesystem, path=path.rstrip("/"), product_id=product_id)
 
     def prepare(self) -> None:

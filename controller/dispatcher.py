@@ -5,6 +5,7 @@ No pool can stall another: a slow destination delays no part, a slow cloud no de
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -81,6 +82,7 @@ class Dispatcher:
         self._destinations = destinations
         self._combining = combining
         self._report = report
+        self._ending = threading.Event()
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="preparing")
         self._delivering = ThreadPoolExecutor(DELIVERIES_MAX, thread_name_prefix="delivering")
 
@@ -108,11 +110,14 @@ class Dispatcher:
             self._begin(self._preparing, self._run, parts)
 
     def close(self) -> None:
-        """Stop acting: what has not begun is left undone."""
-        self._preparing.shutdown(wait=True, cancel_futures=True)
-        self._delivering.shutdown(wait=True, cancel_futures=True)
-        self._combining.close()
+        """Stop acting: what has not begun is left undone, and what is under way is given up."""
+        self._ending.set()
+        for pool in (self._preparing, self._delivering):
+            pool.shutdown(wait=False, cancel_futures=True)
         self._cutting.close()
+        for pool in (self._preparing, self._delivering):
+            pool.shutdown(wait=True)
+        self._combining.close()
 
     def _begin(
         self, pool: ThreadPoolExecutor, act: Callable[[Any], AnyEvent | None], command: Doable
@@ -188,7 +193,9 @@ class Dispatcher:
 
     def _deliver(self, command: DeliverProduct) -> AnyEvent:
         began = time.monotonic()
-        manifest_url = deliver(command.product, command.destination, self._destinations)
+        manifest_url = deliver(
+            command.product, command.destination, self._destinations, self._ending.is_set
+        )
         return ProductDelivered(
             at=time.time(),
             task_id=command.task_id,

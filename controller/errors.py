@@ -12,7 +12,7 @@ class ArchiveError(SlackwaterError):
 
 
 class StorageError(SlackwaterError):
-    """A fragment or a product cannot be written, or is not what was written.
+    """A fragment, a product or the journal cannot be written, or is not what was written.
 
     Parameters
     ----------
@@ -61,6 +61,10 @@ class NodeError(SlackwaterError):
         super().__init__(what, fix=fix)
         self.fault = fault
         self.retry = fault in (NodeFault.RETRY, NodeFault.CAPACITY)
+
+
+class NameTaken(SlackwaterError):
+    """Another program owns one of our import names here."""
 
 
 class EngineError(SlackwaterError):

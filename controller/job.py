@@ -12,13 +12,22 @@ from controller.apps.argo.archive import open_archive
 from controller.apps.argo.orders import ArchiveAddress
 from controller.config.settings import ARGO_DOI, Settings
 from controller.destinations import Destinations
+from controller.errors import NodeError, NodeFault
+from controller.interruption import deferred
 from controller.service import Inbox, Watch
 from controller.sources.argo import ArgoSource
 from controller.wiring import Folders, running_service
 from planner.commands import AnyCommand
 from planner.core import Planner
 from planner.durations import DEFAULT_COSTS
-from planner.events import AnyEvent, ApplicationCalibrated, SubscriptionAdded, UpdateArrived
+from planner.events import (
+    AnyEvent,
+    ApplicationCalibrated,
+    NodeLost,
+    NodeRefused,
+    SubscriptionAdded,
+    UpdateArrived,
+)
 from planner.model import Subscription, UnitCosts
 from planner.results import Results
 
@@ -105,7 +114,7 @@ def run(
     *,
     waves: tuple[Wave, ...] = (),
     journal: Path | None = None,
-    watch: Watch = lambda planner, event, commands: None,
+    watch: Watch = lambda event, commands: None,
 ) -> Results:
     """Serve all that the events ask for, live, and return what became of it.
 
@@ -119,32 +128,41 @@ def run(
         Where every event and command is written.
     watch : callable
         Is shown each step.
+
+    Raises
+    ------
+    Interrupted
+        Somebody asked to stop; all that the job had started has ended.
     """
     outcome = Results()
     ahead = _Ahead(expected=len(events), waves=list(waves))
 
-    def see(planner: Planner, event: AnyEvent, commands: list[AnyCommand]) -> None:
-        ahead.expected -= isinstance(event, _OUTSIDE)
-        outcome.see(planner, event, commands)
-        watch(planner, event, commands)
+    def see(event: AnyEvent, commands: list[AnyCommand]) -> None:
+        ahead.see(event)
+        outcome.see(event, commands)
+        watch(event, commands)
 
-    with running_service(
-        settings=job.settings,
-        application=job.application,
-        destinations=job.destinations,
-        folders=job.folders,
-        journal=journal,
-        watch=see,
-    ) as (service, inbox):
+    with (
+        deferred() as asked_to_stop,
+        running_service(
+            settings=job.settings,
+            application=job.application,
+            destinations=job.destinations,
+            folders=job.folders,
+            journal=journal,
+            watch=see,
+        ) as (service, inbox),
+    ):
         for event in events:
             inbox.put(event)
-        service.run(lambda planner: ahead.is_over(planner, inbox))
+        service.run(lambda planner: bool(asked_to_stop) or ahead.is_over(planner, inbox))
     outcome.ended_at = time.time()
     return outcome
 
 
-_OUTSIDE = (ApplicationCalibrated, SubscriptionAdded, UpdateArrived)
-"""Kinds of events that only a job itself puts into the inbox."""
+BOOTS_FAILED_MAX = 6
+"""A job whose nodes so often in a row do not come up ends: about a minute after the first of them.
+A service would go on trying; nobody may be there to see that a job does."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,9 +171,19 @@ class _Ahead:
 
     expected: int
     waves: list[Wave]
+    node_fault: str = ""
+
+    def see(self, event: AnyEvent) -> None:
+        """Take a handled event in."""
+        match event:
+            case ApplicationCalibrated() | SubscriptionAdded() | UpdateArrived():
+                self.expected -= 1
+            case NodeRefused() | NodeLost():
+                self.node_fault = event.reason
 
     def is_over(self, planner: Planner, inbox: Inbox) -> bool:
         """Let in what arrives, and tell whether all is done."""
+        self._refuse_to_wait_for_ever(planner)
         if self.expected:
             return False
         if self.waves and (events := self.waves[0]()) is not None:
@@ -165,3 +193,13 @@ class _Ahead:
                 inbox.put(event)
         books = planner.books
         return not (self.waves or self.expected or books.backlog.tasks or books.desk.pages)
+
+    def _refuse_to_wait_for_ever(self, planner: Planner) -> None:
+        books = planner.books
+        if books.desk.boots_failed >= BOOTS_FAILED_MAX and not books.fleet.ready_nodes():
+            raise NodeError(
+                f"{books.desk.boots_failed} nodes in a row did not come up, the last one because"
+                f" {self.node_fault}",
+                fault=NodeFault.OURS,
+                fix="See to the cause and run again; what was delivered is not made twice",
+            )

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import queue
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
+from controller.errors import StorageError
 from planner.commands import AnyCommand, WakeAt
 from planner.core import Planner
 from planner.events import AnyEvent, Ticked
@@ -47,7 +49,7 @@ class Inbox:
         return events
 
 
-Watch = Callable[[Planner, AnyEvent, list[AnyCommand]], None]
+Watch = Callable[[AnyEvent, list[AnyCommand]], None]
 """Is shown each step after it is durable: progress bars, notices, decision logs."""
 
 
@@ -66,11 +68,22 @@ class JournalFile:
     path : Path or None
         None keeps no journal.
     header : Header
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written, now or later: nothing may be acted on that is not in it.
     """
 
     def __init__(self, path: Path | None, header: Header) -> None:
-        self._file: BinaryIO | None = path.open("wb") if path else None
-        self._write(encode_header(header))
+        self._path = path
+        with self._faults_named():
+            self._file = path.open("wb", buffering=0) if path else None
+        try:
+            self._write(encode_header(header))
+        except StorageError:
+            self.close()
+            raise
 
     def append(self, steps: Iterable[tuple[AnyEvent, list[AnyCommand]]]) -> None:
         """Write steps and return when they are durable."""
@@ -83,9 +96,22 @@ class JournalFile:
 
     def _write(self, data: bytes) -> None:
         if self._file and data:
-            self._file.write(data)
-            self._file.flush()
-            os.fdatasync(self._file.fileno())
+            with self._faults_named():
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+                os.fdatasync(self._file.fileno())
+
+    @contextmanager
+    def _faults_named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(
+                f"journal {self._path} cannot be written: {error.strerror}",
+                fix="Name a file on a disk with space, in a folder that is there",
+                retry=False,
+            ) from error
 
 
 class Service:
@@ -106,7 +132,7 @@ class Service:
         journal: JournalFile,
         inbox: Inbox,
         outbox: Outbox,
-        watch: Watch = lambda planner, event, commands: None,
+        watch: Watch = lambda event, commands: None,
     ) -> None:
         self.planner = planner
         self._journal = journal
@@ -130,7 +156,7 @@ class Service:
             steps.append((tick, commands))
         self._journal.append(steps)
         for event, answer in steps:
-            self._watch(self.planner, event, answer)
+            self._watch(event, answer)
         self._act([command for _, answer in steps for command in answer])
 
     def _act(self, commands: list[AnyCommand]) -> None:

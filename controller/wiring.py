@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
+from controller.build import BUILD
 from controller.combining import CombiningPool
 from controller.config.settings import Settings
 from controller.cutting import CuttingProcess
@@ -25,9 +25,6 @@ from planner.events import OffersChanged
 from planner.journal import Header
 from planner.model import NodeOffer
 from planner.scaling.catalogue import Policies
-
-BUILD = f"slackwater {version('slackwater')}"
-"""What journals say that they were written by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +77,7 @@ def running_service(
             keeper=keeper,
             cutting=CuttingProcess(),
             destinations=destinations,
-            combining=CombiningPool(),
+            combining=CombiningPool(folders.staging),
             report=inbox.put,
         )
         ends.callback(dispatcher.close)

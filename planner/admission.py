@@ -104,16 +104,26 @@ def yielding(tasks: Sequence[Waiting], slots: Sequence[Slot], stretch: float = 1
         if parts > FORECAST_PARTS_MAX:
             break
         mark = schedule.mark()
-        if schedule.place(job_of(task, task.mean_s * stretch)) > task.due_at + LATE_S_MIN:
+        if (
+            schedule.place(job_of(task, task.mean_s * stretch, Caution(stretch=stretch)))
+            > task.due_at + LATE_S_MIN
+        ):
             schedule.back_to(mark)
             giving_way.add(task.task_id)
     return giving_way
 
 
 def _slots_within(view: ScalingView, reach: int) -> list[Slot]:
+    """Return the slots to judge by: where there are none at all, those of one node of any type.
+
+    A provider that refuses every node for a while is no reason to give all deadlines up.
+    """
+    standing = standing_slots(view)
+    count = reach if standing else max(1, reach)
     offers = cheapest_first(view.offers, view.boots, 0.0, math.inf)
-    added = additions(view, offers, reach)[:reach]
-    return [*standing_slots(view), *(slot for option in added for slot in option.slots)]
+    added = additions(view, offers, count)[:count]
+    slots = [*standing, *(slot for option in added for slot in option.slots)]
+    return slots or [Slot(view.now)]
 
 
 def _in_natural_order(view: ScalingView, returning: Sequence[Waiting]) -> list[Waiting]:
@@ -161,7 +171,7 @@ def _lateness(
     schedule = Schedule(slots)
     lateness: dict[str, float] = {}
     for task in sorted(tasks, key=lambda task: task.task_id in giving_way):
-        end_at = schedule.place(job_of(task, task.mean_s))
+        end_at = schedule.place(job_of(task, task.mean_s, Caution()))
         if task.task_id in giving_way:
             lateness[task.task_id] = max(0.0, end_at - task.due_at)
     return lateness

@@ -13,11 +13,15 @@ from dataclasses import dataclass, field
 
 from planner.durations import RunTimes
 from planner.extent import Extent
-from planner.importance import Claim, importance, order_key
+from planner.importance import Claim, order_key
 from planner.lifecycle import PART_LIFE, TASK_LIFE, PartState, TaskState, moved
 from planner.model import Features, Fragment, PartSpec, Product, Subscription, UpdateSpan
 from planner.ranking import RankedQueue, Waiting
 from planner.settings import PlannerSettings
+
+LENGTH_GRID_S, VARIANCE_GRID_S2 = 2.0**-20, 2.0**-28
+"""Predictions are whole multiples of these, so that sums of them are exact: a queue that counted
+parts off one by one holds the same as one that was built anew from a snapshot."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -34,6 +38,11 @@ class Part:
     node_id: str = ""
     started_at: float = 0.0
     fragment: Fragment | None = None
+
+    @property
+    def variance_s2(self) -> float:
+        """Variance of the predicted length [s2]."""
+        return _on_grid(self.sd_s**2, VARIANCE_GRID_S2)
 
     @property
     def position(self) -> int:
@@ -64,7 +73,7 @@ class Task:
     waiting : list of (float, int)
         Predicted length [s] and position of each waiting part, longest last.
     attempt : int
-        Number of the current attempt at combining or delivering.
+        Number of the current attempt at combining or delivering; while it rests, of the next.
     combined_s : float
         Time that combining took [s].
     """
@@ -82,8 +91,6 @@ class Task:
     unfinished: int = 0
     started: bool = False
     yielding: bool = False
-    told_at_risk: bool = False
-    importance: float = 0.0
     attempt: int = 0
     combined_s: float = 0.0
     product: Product | None = None
@@ -110,10 +117,6 @@ class Task:
         """Return the parts that an attempt is running for."""
         return (part for part in self.parts if part.state is PartState.RUNNING)
 
-    def left_out(self) -> int:
-        """Return how many source files could not be read [count]."""
-        return sum(fragment.left_out for fragment in self.fragments())
-
 
 class Backlog:
     """All open tasks, and the waiting ones in dispatch order."""
@@ -121,20 +124,24 @@ class Backlog:
     def __init__(self, settings: PlannerSettings, tasks: Iterable[Task] = ()) -> None:
         self.settings = settings
         self.tasks: dict[str, Task] = {}
-        self.queue = RankedQueue()
+        self._by_subscription: dict[str, dict[str, Task]] = {}
         for task in tasks:
-            self.tasks[task.id] = task
-            if task.waiting:
-                self._enqueue(task)
+            self.add(task)
+        self._queue_anew()
 
     def __len__(self) -> int:
         """Return the number of open tasks."""
         return len(self.tasks)
 
     def add(self, task: Task) -> None:
-        """Take a new task in; it is not yet cut."""
+        """Take a task in that is not yet in the queue."""
         assert task.id not in self.tasks
         self.tasks[task.id] = task
+        self._by_subscription.setdefault(task.subscription.id, {})[task.id] = task
+
+    def of_subscription(self, subscription_id: str) -> list[Task]:
+        """Return the open tasks of a subscription, in the order of their arrival."""
+        return list(self._by_subscription.get(subscription_id, {}).values())
 
     def cut(self, task: Task, specs: Iterable[PartSpec], times: RunTimes) -> None:
         """Give a task its parts and queue them."""
@@ -165,13 +172,13 @@ class Backlog:
 
     def send(self, task: Task, part: Part, node_id: str, at: float) -> None:
         """Note that the next part goes to a node as a new attempt."""
-        mean_s, position = task.waiting.pop()
+        _, position = task.waiting.pop()
         assert task.parts[position] is part
         part.move("sent")
         part.attempt += 1
         part.node_id, part.started_at = node_id, at
         task.started = True
-        self._shrink(task, mean_s, part.sd_s)
+        self._shrink(task, part)
 
     def finish(self, task: Task, part: Part, fragment: Fragment) -> None:
         """Note a finished part; the task may be combined when `unfinished` is zero."""
@@ -200,13 +207,12 @@ class Backlog:
             task.reserve_s = reserve_s
             if task.waiting:
                 self._estimate(task, times[task.subscription.view.application])
-                self._requeue(task)
+        self._queue_anew()
 
     def rank_anew(self, settings: PlannerSettings) -> None:
         """Put every waiting task where new settings rank it."""
         self.settings = settings
-        for task in self.tasks.values():
-            self._requeue(task)
+        self._queue_anew()
 
     def close(self, task: Task, by: str) -> None:
         """End a task and forget it."""
@@ -214,11 +220,22 @@ class Backlog:
         if task.waiting:
             self.queue.remove(task.id)
         del self.tasks[task.id]
+        siblings = self._by_subscription[task.subscription.id]
+        del siblings[task.id]
+        if not siblings:
+            del self._by_subscription[task.subscription.id]
+
+    def _queue_anew(self) -> None:
+        """Build the queue from nothing: quicker than to take each task out and put it back."""
+        self.queue = RankedQueue()
+        for task in self.tasks.values():
+            if task.waiting:
+                self._enqueue(task)
 
     def _estimate(self, task: Task, times: RunTimes) -> None:
         for part in task.parts:
             if part.state is not PartState.FINISHED:
-                part.mean_s = times.mean_s(part.features)
+                part.mean_s = _on_grid(times.mean_s(part.features), LENGTH_GRID_S)
                 part.sd_s = times.sd_s(part.features)
         task.waiting = sorted(
             (part.mean_s, i) for i, part in enumerate(task.parts) if part.state is PartState.WAITING
@@ -227,7 +244,6 @@ class Backlog:
     def _enqueue(self, task: Task) -> None:
         claim = _claim(task)
         weights, order = self.settings.weights, self.settings.dispatch.order
-        task.importance = importance(claim, weights, task.arrived_at)
         waiting = [task.parts[i] for _, i in task.waiting]
         self.queue.add(
             Waiting(
@@ -236,7 +252,7 @@ class Backlog:
                 due_at=task.due_at,
                 parts=len(waiting),
                 mean_s=math.fsum(part.mean_s for part in waiting),
-                variance_s2=math.fsum(part.sd_s**2 for part in waiting),
+                variance_s2=math.fsum(part.variance_s2 for part in waiting),
                 longest_s=task.waiting[-1][0],
                 priority=task.subscription.priority,
                 admitted=not task.yielding,
@@ -249,7 +265,7 @@ class Backlog:
         if task.waiting:
             self._enqueue(task)
 
-    def _shrink(self, task: Task, mean_s: float, sd_s: float) -> None:
+    def _shrink(self, task: Task, sent: Part) -> None:
         if not task.waiting:
             self.queue.remove(task.id)
             return
@@ -258,10 +274,14 @@ class Backlog:
         self.queue.update(
             task.id,
             parts=len(task.waiting),
-            mean_s=max(0.0, entry.mean_s - mean_s),
-            variance_s2=max(0.0, entry.variance_s2 - sd_s**2),
+            mean_s=max(0.0, entry.mean_s - sent.mean_s),
+            variance_s2=max(0.0, entry.variance_s2 - sent.variance_s2),
             longest_s=task.waiting[-1][0],
         )
+
+
+def _on_grid(value: float, grid: float) -> float:
+    return round(value / grid) * grid
 
 
 def _claim(task: Task) -> Claim:
@@ -276,7 +296,7 @@ def _claim(task: Task) -> Claim:
         area_km2=view.extent.box.area_km2,
         deadline_at=task.deadline_at,
         due_at=task.due_at,
-        work_s=task.work_s,
+        work_s=math.fsum(part.mean_s for part in task.parts),
         ordinal=task.ordinal,
         yielding=task.yielding,
     )

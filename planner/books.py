@@ -42,12 +42,16 @@ class Desk:
         Heap of firm deadlines and their tasks.
     woken_for : float or None
         Instant of the last `WakeAt` that is still to come.
+    boots_failed : int
+        Nodes in a row that were refused or lost before they came up.
     no_launch_until : float
-        A provider refused a node: ask for none before this [POSIX s].
+        A node did not come up: ask for none before this [POSIX s].
     late_messages : dict
         Stale, doubled or unknown messages, counted by kind.
     estimated_with : dict
         For each application, its prediction of a yardstick part [s] when tasks were last estimated.
+    reserve_s : float or None
+        Kept back for combining and delivering when tasks were last estimated [s].
     told, yielding : list of str
         Tasks whose subscriber was told of a risk; tasks that give way to others.
     """
@@ -59,9 +63,11 @@ class Desk:
     retries: list[tuple[float, str, str]] = field(default_factory=list)
     firm: list[tuple[float, str]] = field(default_factory=list)
     woken_for: float | None = None
+    boots_failed: int = 0
     no_launch_until: float = 0.0
     late_messages: dict[str, int] = field(default_factory=dict)
     estimated_with: dict[str, float] = field(default_factory=dict)
+    reserve_s: float | None = None
     told: list[str] = field(default_factory=list)
     yielding: list[str] = field(default_factory=list)
 

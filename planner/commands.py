@@ -18,6 +18,9 @@ class CutTask:
 
     Parameters
     ----------
+    subscription_id : str
+    version : int
+        Of the subscription.
     parts_wanted : int
         Enough for every worker that may ever stand to pull several.
     part_s_min, part_s_max : float
@@ -30,6 +33,8 @@ class CutTask:
     """
 
     task_id: str
+    subscription_id: str
+    version: int
     view: View
     updates: UpdateSpan
     partitioner: str

@@ -6,7 +6,9 @@ same commands, whoever plays the world.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from planner import intake, progress
@@ -103,7 +105,11 @@ class Planner:
 
 
 def _offers_changed(books: Books, event: OffersChanged) -> list[AnyCommand]:
-    books.offers = event.offers
+    standing = Counter(node.offer.node_type for node in books.fleet.nodes.values())
+    books.offers = tuple(
+        replace(offer, nodes_max=offer.nodes_max + standing[offer.node_type])
+        for offer in event.offers
+    )
     for offer in event.offers:
         books.boots.prior(offer.node_type, offer.boot_s)
     return []

@@ -31,12 +31,12 @@ PRIOR_WEIGHT = 4.0
 TIME_S_MIN = 1e-4
 """No prediction is shorter [s]: nothing that reads a file and writes a fragment is."""
 
-MEMORY_PARTS = 500
-"""Run times of about this many parts count: enough to average, few enough to follow a new disc."""
+MEMORY_PARTS = 200
+"""About the last so many times count: enough to average, few enough to follow a slower disc."""
 
 SURPRISE_MAX = 3.0
-"""A time that exceeds its prediction by more than this many times counts as this much: one stall of
-a disc or network must not overthrow a model."""
+"""A time that exceeds its prediction by more than this many times says less the longer it is: one
+stall of a disc or network must not overthrow a model."""
 
 SCATTER_PRIOR = 0.3
 """Relative scatter of single parts about their prediction, until measured."""
@@ -58,10 +58,9 @@ class Regression:
 
     Notes
     -----
-    Errors grow with the time that is predicted, so relative errors are fitted: each observation is
-    divided by its prediction first. Older observations fade exponentially, but only while less is
-    unknown than at the start: otherwise what is not exercised would be forgotten without end
-    (Ljung, System Identification, 2nd edition, 11.2 and 11.6).
+    Errors grow with the time that is predicted, so relative errors are fitted. Older observations
+    fade, but only in the direction that a new one informs about: what is not exercised is kept
+    (directional forgetting, R. Kulhavy, Automatica 23, 1987).
     """
 
     coefficients: list[float] = field(default_factory=list)
@@ -82,24 +81,27 @@ class Regression:
     def learn(self, inputs: Sequence[float], run_s: float) -> float:
         """Take one time [s] in; return how far it lay from its prediction, relative to that."""
         expected_s = self.predict(inputs)
-        surprise = min(run_s / expected_s - 1.0, SURPRISE_MAX)
-        scaled = [x / expected_s for x in inputs]
+        scale_s = max(expected_s, run_s / (1.0 + SURPRISE_MAX))
+        scaled = [x / scale_s for x in inputs]
         n = len(scaled)
         rows = [self.covariance[i * n : (i + 1) * n] for i in range(n)]
         gain = [sum(c * x for c, x in zip(row, scaled, strict=True)) for row in rows]
-        spread = 1.0 + sum(g * x for g, x in zip(gain, scaled, strict=True))
+        novelty = sum(g * x for g, x in zip(gain, scaled, strict=True))
+        step = (run_s - expected_s) / scale_s / (1.0 + novelty)
         self.coefficients = [
-            max(0.0, c + g / spread * surprise)
-            for c, g in zip(self.coefficients, gain, strict=True)
+            max(0.0, c + g * step) for c, g in zip(self.coefficients, gain, strict=True)
         ]
-        narrowed = [rows[i][j] - gain[i] * gain[j] / spread for i in range(n) for j in range(n)]
-        fades = sum(narrowed[:: n + 1]) < _START_VARIANCE * n
-        self.covariance = [c * _FADING for c in narrowed] if fades else narrowed
-        return surprise
+        if novelty > 0.0:
+            keep = 1.0 - 1.0 / MEMORY_PARTS
+            weight = keep - (1.0 - keep) / novelty
+            share = weight / (1.0 + weight * novelty)
+            self.covariance = [
+                rows[i][j] - gain[i] * gain[j] * share for i in range(n) for j in range(n)
+            ]
+        return min(run_s / expected_s - 1.0, SURPRISE_MAX)
 
 
 _START_VARIANCE = 4.0
-_FADING = 1.0 + 1.0 / MEMORY_PARTS
 
 
 @dataclass(slots=True)

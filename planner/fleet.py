@@ -14,10 +14,31 @@ from planner.scaling.view import NodePhase, NodeView
 OVERDUE_FRACTION = 0.1
 """A part that outran its prediction is expected to take this fraction of its age more."""
 
+RESERVED_S = 600.0
+"""Money for this long [s] beside its boot is set aside for a node: enough for some parts."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Node:
-    """One node. `running` holds, for each part on it, when it is predicted to end [POSIX s]."""
+    """One node that is there or was asked for.
+
+    Parameters
+    ----------
+    id : str
+    offer : NodeOffer
+    requested_at : float
+        [POSIX s]
+    workers : int
+        Workers that it was told to hold.
+    joined : int
+        Workers that stand.
+    emptied_at : float or None
+        When the last of its workers left [POSIX s].
+    idle_since : float or None
+        Since when workers stand and nothing runs [POSIX s].
+    running : dict of str to (float, float)
+        For each part on it, when it was sent and is predicted to end [POSIX s].
+    """
 
     id: str
     offer: NodeOffer
@@ -25,12 +46,20 @@ class Node:
     workers: int
     state: NodeState = NodeState.BOOTING
     joined: int = 0
+    emptied_at: float | None = None
     idle_since: float | None = None
     running: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def move(self, by: str) -> None:
         """Go one step along `NODE_LIFE`."""
         self.state = moved(NODE_LIFE, self.state, by)
+
+    @property
+    def workless_since(self) -> float | None:
+        """Since when it is waited for a worker to join [POSIX s]; None when it is not."""
+        if self.state is NodeState.REMOVING or self.joined > 0:
+            return None
+        return self.requested_at if self.emptied_at is None else self.emptied_at
 
     @property
     def free_slots(self) -> int:
@@ -58,7 +87,10 @@ _PHASES = {
 
 @dataclass(slots=True, kw_only=True)
 class Ledger:
-    """Money spent on nodes that are gone: pairs of removal instant and price paid."""
+    """Money spent on nodes that are gone: pairs of removal instant and price paid.
+
+    Payments that no budget period reaches back to are dropped as new ones come.
+    """
 
     paid: list[tuple[float, float]] = field(default_factory=list)
 
@@ -79,6 +111,8 @@ class Fleet:
         came_up = node.state is NodeState.BOOTING and workers > 0
         if came_up:
             node.move("ready")
+        if node.joined > 0 and workers == 0:
+            node.emptied_at = at
         node.joined = workers
         self._note_idle(node, at)
         return came_up
@@ -94,9 +128,13 @@ class Fleet:
         if node is not None and node.running.pop(part_id, None) is not None:
             self._note_idle(node, at)
 
-    def gone(self, node: Node, by: str, at: float) -> list[str]:
-        """Strike a node out; return the parts that ran on it."""
+    def gone(self, node: Node, by: str, at: float, period_s: float) -> list[str]:
+        """Strike a node out; return the parts that ran on it.
+
+        What it cost is kept for a budget's period [s].
+        """
         node.move(by)
+        self.ledger.paid = [each for each in self.ledger.paid if each[0] + period_s > at]
         cost = billed_s(node, at) / 3600.0 * node.offer.price_per_h
         if cost > 0:
             self.ledger.paid.append((at, cost))
@@ -129,16 +167,13 @@ class Fleet:
         )
 
     def committed(self, now: float, period_s: float) -> float:
-        """Return the money [currency] spent in the last period and owed for what stands now."""
-        spent = math.fsum(cost for at, cost in self.ledger.paid if at > now - period_s)
+        """Return the money [currency] spent in the last period and set aside for what stands."""
+        spent = math.fsum(cost for at, cost in self.ledger.paid if at + period_s > now)
         owed = (
-            billed_s(node, now) / 3600.0 * node.offer.price_per_h for node in self.nodes.values()
+            max(billed_s(node, now), reserved_s(node.offer)) / 3600.0 * node.offer.price_per_h
+            for node in self.nodes.values()
         )
         return spent + math.fsum(owed)
-
-    def forget_payments(self, before: float) -> None:
-        """Drop what was paid before an instant: no budget period reaches back that far."""
-        self.ledger.paid = [entry for entry in self.ledger.paid if entry[0] > before]
 
     def _note_idle(self, node: Node, at: float) -> None:
         if node.running or node.joined == 0:
@@ -152,3 +187,13 @@ def billed_s(node: Node, at: float) -> float:
     stood_s = max(0.0, at - node.requested_at)
     quantum_s = node.offer.quantum_s
     return stood_s if quantum_s <= 0 else max(1, math.ceil(stood_s / quantum_s)) * quantum_s
+
+
+def reserved_s(offer: NodeOffer) -> float:
+    """Return the time for which a new node's money is set aside [s]."""
+    return max(offer.quantum_s, offer.boot_s + RESERVED_S)
+
+
+def reservation(offer: NodeOffer) -> float:
+    """Return the money that is set aside for a new node [currency]."""
+    return offer.price_per_h / 3600.0 * reserved_s(offer)

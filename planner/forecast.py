@@ -37,6 +37,8 @@ class Job:
         Sum of their lengths [reference s].
     longest_s : float
         Length of the longest, which goes first; the others are taken to be alike [reference s].
+    spare_s : float
+        Added to the end of the last part, but not to what its slot is busy with [reference s].
     due_at : float
         [POSIX s]; infinite where nothing is due.
     """
@@ -45,6 +47,7 @@ class Job:
     parts: int
     work_s: float
     longest_s: float
+    spare_s: float = 0.0
     due_at: float
 
 
@@ -57,13 +60,13 @@ class Schedule:
         Those that are never free are left out.
     """
 
-    __slots__ = ("_alike", "_equal", "_mixed", "_speed")
+    __slots__ = ("_alike", "_equal", "_mixed", "_slowest")
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         usable = [slot for slot in slots if slot.free_at < math.inf]
         speeds = {slot.speed for slot in usable}
         self._alike = len(speeds) <= 1
-        self._speed = usable[0].speed if usable else 1.0
+        self._slowest = min(speeds, default=1.0)
         # Slots of one speed need nothing but their instants, which are three times as fast to keep.
         self._equal = [slot.free_at for slot in usable] if self._alike else []
         self._mixed = [] if self._alike else [(slot.free_at, -slot.speed) for slot in usable]
@@ -75,13 +78,14 @@ class Schedule:
         if not self._equal and not self._mixed:
             return math.inf
         others_s = max(0.0, job.work_s - job.longest_s) / max(1, job.parts - 1)
+        spare_s = job.spare_s / self._slowest
         if not self._alike:
-            return self._place_mixed(job, others_s)
-        end_at = self._equal[0] + job.longest_s / self._speed
+            return self._place_mixed(job, others_s) + spare_s
+        end_at = self._equal[0] + job.longest_s / self._slowest
         heapq.heapreplace(self._equal, end_at)
-        if job.parts == 1:
-            return end_at
-        return max(end_at, self._place_equal(job.parts - 1, others_s / self._speed))
+        if job.parts > 1:
+            end_at = max(end_at, self._place_equal(job.parts - 1, others_s / self._slowest))
+        return end_at + spare_s
 
     def _place_equal(self, count: int, run_s: float) -> float:
         count -= self._place_rounds(count, run_s)

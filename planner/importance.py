@@ -31,7 +31,8 @@ class Claim:
     due_at : float
         Deadline less the reserve for combining and delivery [POSIX s]; infinite without a deadline.
     work_s : float
-        Predicted run time on one reference slot [s].
+        Predicted run time of all its parts on one reference slot [s], whatever became of them: a
+        key must not depend on when it was computed.
     ordinal : int
         Number of the task in order of arrival: breaks ties.
     yielding : bool

@@ -19,6 +19,10 @@ from planner.model import Subscription, UpdateSpan
 
 def subscription_added(books: Books, event: SubscriptionAdded) -> list[AnyCommand]:
     """Enter a subscription; what the archive holds already is its first task, where wanted."""
+    row = books.registry.row(event.subscription.id)
+    if row is not None and event.subscription.version <= row.subscription.version:
+        books.count_late(event)
+        return []
     updates = books.registry.add(event.subscription)
     return [open_task(books, event.subscription, updates, event.at)] if updates else []
 
@@ -32,19 +36,19 @@ def subscription_paused(books: Books, event: SubscriptionPaused) -> list[AnyComm
 
 def subscription_resumed(books: Books, event: SubscriptionResumed) -> list[AnyCommand]:
     """Make tasks again; the gap is one task."""
-    updates = books.registry.resume(event.subscription_id)
-    subscription = books.registry.get(event.subscription_id)
-    if updates is None or subscription is None:
+    row = books.registry.row(event.subscription_id)
+    if row is None or not row.paused:
+        books.count_late(event)
         return []
-    return [open_task(books, subscription, updates, event.at)]
+    updates = books.registry.resume(event.subscription_id)
+    return [open_task(books, row.subscription, updates, event.at)] if updates else []
 
 
 def subscription_removed(books: Books, event: SubscriptionRemoved) -> list[AnyCommand]:
     """Forget a subscription and drop its open tasks."""
     if not books.registry.remove(event.subscription_id):
         books.count_late(event)
-    open_tasks = list(books.backlog.tasks.values())
-    dropped = [task for task in open_tasks if task.subscription.id == event.subscription_id]
+    dropped = books.backlog.of_subscription(event.subscription_id)
     return [stop for task in dropped for stop in end_early(books, task, "dropped", event.at)]
 
 
@@ -58,7 +62,7 @@ def update_arrived(books: Books, event: UpdateArrived) -> list[AnyCommand]:
     matched = books.registry.matched(event.dataset, event.observations)
     already = set(firsts)
     whole = UpdateSpan(after=None, upto=event.number)
-    increment = UpdateSpan(after=event.number - 1, upto=event.number)
+    increment = UpdateSpan(after=event.number - 1 if newest is None else newest, upto=event.number)
     for keys, span in ((firsts, whole), ([k for k in matched if k not in already], increment)):
         if keys:
             books.desk.pages.append(Page(keys=keys, updates=span, arrived_at=event.at))
@@ -130,6 +134,8 @@ def _cut(books: Books, task: Task) -> CutTask:
     workers_max = max(1, scaling.nodes_max) * slots
     return CutTask(
         task_id=task.id,
+        subscription_id=task.subscription.id,
+        version=task.subscription.version,
         view=view,
         updates=task.updates,
         partitioner=cutting.partitioner,

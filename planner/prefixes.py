@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import NamedTuple
@@ -54,10 +54,12 @@ class Caution:
 
     def work_s(self, mean_us: int, variance_us2: int) -> float:
         """Return the planning work [reference s] of an expectation [us] with a variance [us2]."""
-        mean_s = mean_us / MICROSECONDS_PER_S
-        common_s = self.common_error * mean_s
-        sd_s = math.sqrt(variance_us2 / MICROSECONDS_PER_S**2 + common_s * common_s)
-        return self.stretch * (mean_s + self.z * sd_s)
+        sd_s = math.sqrt(variance_us2) / MICROSECONDS_PER_S
+        return self.length_s(mean_us / MICROSECONDS_PER_S, sd_s)
+
+    def length_s(self, mean_s: float, sd_s: float) -> float:
+        """Return the planning length of an expectation with a standard deviation [reference s]."""
+        return self.stretch * (mean_s + self.z * math.hypot(sd_s, self.common_error * mean_s))
 
 
 class Prefix(NamedTuple):
@@ -98,7 +100,7 @@ Must not fall as the first three grow, nor rise with the last. Infinite: it cann
 
 
 class Outline:
-    """The queue as one stretch after the other, without the tasks that are left out.
+    """The queue in chunks, without the tasks that are left out.
 
     Parameters
     ----------
@@ -115,21 +117,26 @@ class Outline:
         leaves_out: Callable[[Waiting], bool] | None = None,
         may_leave_out: Callable[[Totals], bool] | None = None,
     ) -> None:
-        chunks = list(queue.chunks())
+        self.chunks = list(queue.chunks())
         if leaves_out and may_leave_out:
-            for at, chunk in enumerate(chunks):
+            for at, chunk in enumerate(self.chunks):
                 if may_leave_out(chunk.summed()):
-                    chunks[at] = Chunk([task for task in chunk.ordered() if not leaves_out(task)])
-        self.stretches = stretches_of(chunks, Before())
-        self.whole = self.stretches[-1].end if self.stretches else Before()
+                    kept = [task for task in chunk.ordered() if not leaves_out(task)]
+                    self.chunks[at] = Chunk(kept)
+
+    @property
+    def parts(self) -> int:
+        """Parts that wait in all of it."""
+        return sum(chunk.summed().parts for chunk in self.chunks)
 
     def work_s(self, caution: Caution) -> float:
         """Return the planning work of all of it [reference s]."""
-        return caution.work_s(self.whole.mean_us, self.whole.variance_us2)
+        sums = [chunk.summed() for chunk in self.chunks]
+        return caution.work_s(sum(t.mean_us for t in sums), sum(t.variance_us2 for t in sums))
 
     def has_best_effort(self) -> bool:
         """Tell whether any of it has no deadline to be planned for."""
-        return any(stretch.totals.latest_at == math.inf for stretch in self.stretches)
+        return any(chunk.summed().latest_at == math.inf for chunk in self.chunks)
 
     def highest(
         self, caution: Caution, rating: Rating, *, floor: float = 0.0, enough: float = math.inf
@@ -145,15 +152,15 @@ class Outline:
             Any prefix that is rated above this will do.
         """
         best: Prefix | None = None
-        open_: list[tuple[float, int, Stretch]] = []
-        for stretch in self.stretches:
-            stretch.offer_to(open_, caution, rating, floor)
-        while open_ and (best is None or -open_[0][0] >= best.value):
-            _, _, stretch = heapq.heappop(open_)
-            pieces = stretch.pieces()
-            for piece in pieces:
-                piece.offer_to(open_, caution, rating, floor if best is None else best.value)
-            found = None if pieces else stretch.highest(caution, rating, floor)
+        opened: list[Bounded] = _bounded(self.chunks, Before(), caution, rating, floor)
+        heapq.heapify(opened)
+        while opened and (best is None or -opened[0].negative >= best.value):
+            _, before, chunk = heapq.heappop(opened)
+            pieces = chunk.pieces()
+            beaten = floor if best is None else best.value
+            for bounded in _bounded(pieces, before, caution, rating, beaten):
+                heapq.heappush(opened, bounded)
+            found = None if pieces else _highest_within(chunk, before, caution, rating, floor)
             if found is not None and found.exceeds(best):
                 best = found
                 if best.value > enough:
@@ -163,17 +170,19 @@ class Outline:
     def jobs(self, caution: Caution) -> list[Job]:
         """Return the first `FORECAST_PARTS_MAX` parts as jobs for a forecast.
 
-        Each job has its task's share of the planning work of its prefix, so that they add up to it.
+        Each job has its task's share of the planning work of its prefix, so that they add up to it:
+        errors of single parts average out in what the slots are busy with. They do not in the end
+        of the task itself, which is spared what its longest part may take beyond that share.
         """
         jobs: list[Job] = []
         sums, before_s = Totals(), 0.0
-        for stretch in self.stretches:
-            for waiting in stretch.chunk.ordered():
+        for chunk in self.chunks:
+            for waiting in chunk.ordered():
                 sums.add(waiting)
                 if sums.parts > FORECAST_PARTS_MAX and jobs:
                     return jobs
                 work_s = caution.work_s(sums.mean_us, sums.variance_us2)
-                jobs.append(job_of(waiting, work_s - before_s))
+                jobs.append(job_of(waiting, work_s - before_s, caution))
                 before_s = work_s
         return jobs
 
@@ -186,84 +195,62 @@ class Before(NamedTuple):
     mean_us: int = 0
     variance_us2: int = 0
     longest_s: float = 0.0
+    longest_sd_s: float = 0.0
 
 
-class Stretch:
-    """A chunk at its place in the queue.
+class Bounded(NamedTuple):
+    """A chunk at its place, and a rating (negative: the heap wants it) that none in it exceeds."""
 
-    Parameters
-    ----------
-    before : Before
-    chunk : Chunk
-    """
-
-    __slots__ = ("before", "chunk", "end", "totals")
-
-    def __init__(self, before: Before, chunk: Chunk) -> None:
-        self.before, self.chunk, self.totals = before, chunk, chunk.summed()
-        totals = self.totals
-        self.end = Before(
-            before.tasks + len(chunk.entries),
-            before.parts + totals.parts,
-            before.mean_us + totals.mean_us,
-            before.variance_us2 + totals.variance_us2,
-            max(before.longest_s, totals.longest_s),
-        )
-
-    def offer_to(
-        self,
-        heap: list[tuple[float, int, Stretch]],
-        caution: Caution,
-        rating: Rating,
-        floor: float,
-    ) -> None:
-        """Put it on a heap, best bound first, if a prefix that ends here may be above a floor."""
-        end = self.end
-        work_s = caution.work_s(end.mean_us, end.variance_us2)
-        bound = rating(work_s, end.longest_s, end.parts, self.totals.earliest_at)
-        if bound > floor:
-            heapq.heappush(heap, (-bound, self.before.tasks, self))
-
-    def pieces(self) -> list[Stretch]:
-        """Return it in smaller stretches; nothing when it is small itself."""
-        return stretches_of(self.chunk.pieces(), self.before)
-
-    def highest(self, caution: Caution, rating: Rating, floor: float) -> Prefix | None:
-        """Return the highest of the prefixes that end here; see `Outline.highest`."""
-        _, parts, mean_us, variance_us2, longest_s = self.before
-        best, found = floor, None
-        for index, waiting in enumerate(self.chunk.ordered()):
-            parts += waiting.parts
-            mean_us += waiting.mean_us
-            variance_us2 += waiting.variance_us2
-            longest_s = max(longest_s, waiting.longest_s)
-            due_at = waiting.target_at
-            if due_at == math.inf:
-                continue
-            work_s = caution.work_s(mean_us, variance_us2)
-            value = rating(work_s, longest_s, parts, due_at)
-            if best < value < math.inf:
-                best = value
-                found = Prefix(
-                    waiting.task_id,
-                    self.before.tasks + index,
-                    parts,
-                    work_s,
-                    longest_s,
-                    due_at,
-                    value,
-                )
-        return found
+    negative: float
+    before: Before
+    chunk: Chunk
 
 
-def stretches_of(chunks: Iterable[Chunk], before: Before) -> list[Stretch]:
-    """Return neighbouring chunks as stretches, none of them empty."""
-    stretches: list[Stretch] = []
+def _bounded(
+    chunks: Sequence[Chunk], before: Before, caution: Caution, rating: Rating, floor: float
+) -> list[Bounded]:
+    """Return the neighbouring chunks that may hold the end of a prefix rated above a floor."""
+    found: list[Bounded] = []
+    tasks, parts, mean_us, variance_us2, longest_s, longest_sd_s = before
     for chunk in chunks:
-        if chunk.entries:
-            stretches.append(Stretch(before, chunk))
-            before = stretches[-1].end
-    return stretches
+        start = (tasks, parts, mean_us, variance_us2, longest_s, longest_sd_s)
+        totals = chunk.summed()
+        tasks += len(chunk.entries)
+        parts += totals.parts
+        mean_us += totals.mean_us
+        variance_us2 += totals.variance_us2
+        longest_s = max(longest_s, totals.longest_s)
+        longest_sd_s = max(longest_sd_s, totals.longest_sd_s)
+        work_s = caution.work_s(mean_us, variance_us2)
+        planned_s = caution.length_s(longest_s, longest_sd_s)
+        bound = rating(work_s, planned_s, parts, totals.earliest_at)
+        if bound > floor and chunk.entries:
+            found.append(Bounded(-bound, Before(*start), chunk))
+    return found
+
+
+def _highest_within(
+    chunk: Chunk, before: Before, caution: Caution, rating: Rating, floor: float
+) -> Prefix | None:
+    """Return the highest of the prefixes that end in a chunk; see `Outline.highest`."""
+    _, parts, mean_us, variance_us2, longest_s, longest_sd_s = before
+    best, found = floor, None
+    for position, waiting in enumerate(chunk.ordered(), start=before.tasks):
+        parts += waiting.parts
+        mean_us += waiting.mean_us
+        variance_us2 += waiting.variance_us2
+        longest_s = max(longest_s, waiting.longest_s)
+        longest_sd_s = max(longest_sd_s, waiting.longest_sd_s)
+        due_at = waiting.target_at
+        if due_at == math.inf:
+            continue
+        work_s = caution.work_s(mean_us, variance_us2)
+        planned_s = caution.length_s(longest_s, longest_sd_s)
+        value = rating(work_s, planned_s, parts, due_at)
+        if best < value < math.inf:
+            best = value
+            found = Prefix(waiting.task_id, position, parts, work_s, planned_s, due_at, value)
+    return found
 
 
 def promised(outline: Outline, caution: Caution, supply: Supply) -> bool:
@@ -275,13 +262,15 @@ def promised(outline: Outline, caution: Caution, supply: Supply) -> bool:
     return outline.highest(caution, rating, enough=0.0) is None
 
 
-def job_of(waiting: Waiting, work_s: float) -> Job:
+def job_of(waiting: Waiting, work_s: float, caution: Caution) -> Job:
     """Return a task's waiting parts, lengthened alike to some planning work [reference s]."""
     factor = work_s / waiting.mean_s if waiting.mean_s > 0 else 1.0
+    longest_s = min(work_s, waiting.longest_s * factor)
     return Job(
         task_id=waiting.task_id,
         parts=waiting.parts,
         work_s=work_s,
-        longest_s=min(work_s, waiting.longest_s * factor),
+        longest_s=longest_s,
+        spare_s=max(0.0, caution.length_s(waiting.longest_s, waiting.longest_sd_s) - longest_s),
         due_at=waiting.target_at,
     )

@@ -25,6 +25,9 @@ from planner.intake import end_early
 from planner.lifecycle import NodeState, PartState, TaskState
 from planner.model import NoticeKind
 
+DOUBLINGS_MAX = 64
+"""A pause doubles no more often: nobody waits longer, and a float must not overflow."""
+
 
 def task_cut(books: Books, event: TaskCut) -> list[AnyCommand]:
     """Queue the parts of a task; an update that turns out to hold nothing for it ends it."""
@@ -35,6 +38,8 @@ def task_cut(books: Books, event: TaskCut) -> list[AnyCommand]:
     if task.updates.after is not None and not any(p.features.files for p in event.parts):
         books.backlog.close(task, "empty")
         return []
+    if not event.parts:
+        return _fail(books, task, f"{event.partitioner} cut it into no parts", event.at)
     books.backlog.cut(task, event.parts, books.times(task.subscription.view.application))
     return []
 
@@ -128,7 +133,10 @@ def node_ready(books: Books, event: NodeReady) -> list[AnyCommand]:
         books.count_late(event)
         return []
     if books.fleet.ready(node, event.workers, event.at):
-        books.boots.learn(node.offer.node_type, event.at - node.requested_at)
+        books.desk.boots_failed = 0
+        # A clock that stepped back must not teach that boots take less than no time.
+        boot_s = max(0.0, event.at - node.requested_at)
+        books.boots.learn(node.offer.node_type, boot_s)
     return []
 
 
@@ -138,19 +146,22 @@ def node_refused(books: Books, event: NodeRefused) -> list[AnyCommand]:
     if node is None or node.state is not NodeState.BOOTING:
         books.count_late(event)
         return []
-    books.fleet.gone(node, "refused", event.at)
-    dispatch = books.settings.dispatch
-    pause_s = dispatch.retry_s if event.retry else dispatch.retry_s_max
-    books.desk.no_launch_until = event.at + pause_s
+    _gone(books, node, "refused", event.at)
+    _pause_launches(books, event.at, retry=event.retry)
     return []
 
 
 def node_lost(books: Books, event: NodeLost) -> list[AnyCommand]:
-    """Strike a vanished node out; its parts wait again. Removing it once more does no harm."""
+    """Strike a vanished node out; its parts wait again. Removing it once more does no harm.
+
+    One that never came up is no better than refused: the next one may break in the same way.
+    """
     node = books.fleet.nodes.get(event.node_id)
     if node is None:
         books.count_late(event)
         return []
+    if node.state is NodeState.BOOTING:
+        _pause_launches(books, event.at, retry=True)
     commands = _strike_out(books, node, "lost", event.reason, event.at)
     return [*commands, RemoveNode(node_id=node.id, reason=event.reason)]
 
@@ -168,9 +179,9 @@ def node_removed(books: Books, event: NodeRemoved) -> list[AnyCommand]:
 def settle_again(task: Task) -> list[AnyCommand]:
     """Return the next attempt at what a task rested from."""
     if task.state is TaskState.COMBINING:
-        return [_combine(task, attempt=task.attempt + 1)]
+        return [_combine(task, attempt=task.attempt)]
     if task.state is TaskState.DELIVERING:
-        return [_deliver(task, attempt=task.attempt + 1)]
+        return [_deliver(task, attempt=task.attempt)]
     return []
 
 
@@ -243,6 +254,8 @@ def _settle_again(
     if not event.retry or task.attempt >= books.settings.dispatch.attempts_max:
         return _fail(books, task, _after(task.attempt, doing, event.reason), event.at)
     books.rest(event.at + _pause_s(books, task.attempt), "task", task.id)
+    # From now on the failed attempt is a stale one, whatever else is said of it.
+    task.attempt += 1
     return []
 
 
@@ -255,11 +268,15 @@ def _lose(books: Books, task: Task, part: Part, reason: str, at: float) -> list[
 
 def _strike_out(books: Books, node: Node, by: str, reason: str, at: float) -> list[AnyCommand]:
     commands: list[AnyCommand] = []
-    for part_id in books.fleet.gone(node, by, at):
+    for part_id in _gone(books, node, by, at):
         found = books.backlog.part(part_id)
         if found and found[1].state is PartState.RUNNING:
             commands += _lose(books, *found, reason, at)
     return commands
+
+
+def _gone(books: Books, node: Node, by: str, at: float) -> list[str]:
+    return books.fleet.gone(node, by, at, books.settings.scaling.budget_period_s)
 
 
 def _fail(books: Books, task: Task, reason: str, at: float) -> list[AnyCommand]:
@@ -268,9 +285,16 @@ def _fail(books: Books, task: Task, reason: str, at: float) -> list[AnyCommand]:
     return [*stops, notice(task, NoticeKind.FAILED, slack_s, reason)]
 
 
+def _pause_launches(books: Books, at: float, *, retry: bool) -> None:
+    books.desk.boots_failed += 1
+    pause_s = _pause_s(books, books.desk.boots_failed)
+    books.desk.no_launch_until = at + (pause_s if retry else books.settings.dispatch.retry_s_max)
+
+
 def _pause_s(books: Books, attempt: int) -> float:
     dispatch = books.settings.dispatch
-    return min(dispatch.retry_s_max, dispatch.retry_s * 2.0 ** (attempt - 1))
+    doublings = min(attempt - 1, DOUBLINGS_MAX)
+    return min(dispatch.retry_s_max, dispatch.retry_s * 2.0**doublings)
 
 
 def _after(attempts: int, what: str, reason: str) -> str:

@@ -54,6 +54,8 @@ class Waiting:
         Whether its deadline is planned for; a task that gave way counts as best effort.
     mean_us, variance_us2 : int
         Work and variance, rounded to whole microseconds.
+    longest_sd_s : float
+        Standard deviation of the longest part, if all scatter alike about their lengths.
     """
 
     key: Key
@@ -67,9 +69,12 @@ class Waiting:
     admitted: bool = True
     mean_us: int = field(init=False)
     variance_us2: int = field(init=False)
+    longest_sd_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Round the work to what is summed."""
+        """Derive what is summed and compared."""
+        share = self.longest_s / self.mean_s if self.mean_s > 0 else 1.0
+        self.longest_sd_s = math.sqrt(share * self.variance_s2)
         self.mean_us = round(self.mean_s * MICROSECONDS_PER_S)
         self.variance_us2 = round(self.variance_s2 * MICROSECONDS_PER_S**2)
 
@@ -105,7 +110,7 @@ class RankedQueue:
 
     def add(self, waiting: Waiting) -> None:
         """Add a task that is not in the queue."""
-        assert waiting.task_id not in self._by_id, waiting.task_id
+        assert waiting.task_id not in self._by_id, f"{waiting.task_id} waits already"
         self._by_id[waiting.task_id] = waiting
         self._fresh.append(waiting)
 
@@ -117,7 +122,10 @@ class RankedQueue:
         """Return the task that runs next, None when none waits."""
         if self._fresh:
             self.settle()
-        return self._chunks[0].ordered()[0] if self._chunks else None
+        if not self._chunks:
+            return None
+        chunk = self._chunks[0]
+        return (chunk.entries if chunk.in_order else chunk.ordered())[0]
 
     def remove(self, task_id: str) -> Waiting:
         """Take a task out and return its entry."""
@@ -126,7 +134,8 @@ class RankedQueue:
         waiting = self._by_id.pop(task_id)
         at, index = 0, 0
         chunk = self._chunks[0]
-        if chunk.ordered()[0] is not waiting:  # mostly it is: work leaves at the head
+        entries = chunk.entries if chunk.in_order else chunk.ordered()
+        if entries[0] is not waiting:  # mostly it is: work leaves at the head
             at = self._chunk_of(waiting)
             chunk = self._chunks[at]
             index = chunk.index(waiting)
@@ -168,12 +177,19 @@ class RankedQueue:
             return
         chunks, floors = self._chunks, self._floors
         for waiting in arrivals:
-            chunks[bisect_right(floors, waiting.key, 1) - 1].add(waiting)
-        for at in range(len(chunks) - 1, -1, -1):
-            if len(chunks[at].entries) > CHUNK_MAX:
-                shorter = _cut(chunks[at].ordered(), _CHUNK_START)
-                chunks[at : at + 1] = shorter
-                floors[at : at + 1] = [chunk.entries[0].key for chunk in shorter]
+            at = bisect_right(floors, waiting.key, 1) - 1
+            chunk = chunks[at]
+            chunk.entries.append(waiting)
+            chunk.in_order = False
+            if chunk.totals is not None:
+                chunk.note_added(waiting)
+            if len(chunk.entries) > CHUNK_MAX:
+                self._split(at)
+
+    def _split(self, at: int) -> None:
+        shorter = _cut(self._chunks[at].ordered(), _CHUNK_START)
+        self._chunks[at : at + 1] = shorter
+        self._floors[at : at + 1] = [chunk.entries[0].key for chunk in shorter]
 
     def _chunk_of(self, waiting: Waiting) -> int:
         return bisect_right(self._floors, waiting.key, 1) - 1
@@ -194,25 +210,20 @@ class Chunk:
     Attributes
     ----------
     entries : list of Waiting
-        In any order; see `ordered`.
+        Sorted when somebody asks; see `ordered`.
+    in_order : bool
+        Whether they are.
     totals : Totals or None
         None until somebody asks; see `summed`.
     """
 
-    __slots__ = ("_in_order", "_pieces", "entries", "totals")
+    __slots__ = ("_pieces", "entries", "in_order", "totals")
 
     def __init__(self, ordered: list[Waiting]) -> None:
         self.entries = ordered
-        self._in_order = True
+        self.in_order = True
         self.totals: Totals | None = None
         self._pieces: list[Chunk] | None = None
-
-    def add(self, waiting: Waiting) -> None:
-        """Count a task in; it is brought to its place when somebody asks for the order."""
-        self.entries.append(waiting)
-        self._in_order = False
-        if self.totals is not None:
-            self.note_added(waiting)
 
     def note_added(self, waiting: Waiting) -> None:
         """Count what a task has come to mean into the sums."""
@@ -234,9 +245,9 @@ class Chunk:
 
     def ordered(self) -> list[Waiting]:
         """Return its tasks in dispatch order."""
-        if not self._in_order:
+        if not self.in_order:
             self.entries.sort(key=_rank)
-            self._in_order = True
+            self.in_order = True
         return self.entries
 
     def summed(self) -> Totals:
@@ -267,8 +278,11 @@ class Totals:
     parts : int
     mean_us, variance_us2 : int
         Expected work [reference us] and its variance [us2].
-    longest_s, most_s : float
-        Expected length of the longest part, and work of the largest task [reference s].
+    longest_s, longest_sd_s : float
+        Greatest expectation and greatest standard deviation of any task's longest part
+        [reference s].
+    most_s : float
+        Expected work of the largest task [reference s].
     earliest_at, latest_at : float
         Of `Waiting.target_at` [POSIX s].
     stale : bool
@@ -279,6 +293,7 @@ class Totals:
     mean_us: int = 0
     variance_us2: int = 0
     longest_s: float = 0.0
+    longest_sd_s: float = 0.0
     most_s: float = 0.0
     earliest_at: float = math.inf
     latest_at: float = -math.inf
@@ -299,6 +314,7 @@ class Totals:
         self.variance_us2 += waiting.variance_us2
         target_at = waiting.due_at if waiting.admitted else math.inf
         self.longest_s = max(self.longest_s, waiting.longest_s)
+        self.longest_sd_s = max(self.longest_sd_s, waiting.longest_sd_s)
         self.most_s = max(self.most_s, waiting.mean_s)
         self.earliest_at = min(self.earliest_at, target_at)
         self.latest_at = max(self.latest_at, target_at)
@@ -311,6 +327,7 @@ class Totals:
         target_at = waiting.due_at if waiting.admitted else math.inf
         if (
             waiting.longest_s == self.longest_s
+            or waiting.longest_sd_s == self.longest_sd_s
             or waiting.mean_s == self.most_s
             or target_at in (self.earliest_at, self.latest_at)
         ):

@@ -64,10 +64,10 @@ class Registry:
         """Tell whether a subscription of this id stands."""
         return subscription_id in self._keys
 
-    def get(self, subscription_id: str) -> Subscription | None:
-        """Return the subscription of this id."""
+    def row(self, subscription_id: str) -> Row | None:
+        """Return how the subscription of this id stands."""
         key = self._keys.get(subscription_id)
-        return None if key is None else self.state.rows[key].subscription
+        return None if key is None else self.state.rows[key]
 
     def by_key(self, key: int) -> Subscription | None:
         """Return the subscription of this key."""
@@ -77,20 +77,23 @@ class Registry:
     def add(self, subscription: Subscription) -> UpdateSpan | None:
         """Enter a subscription, or its new version; return the span of its first delivery, if due.
 
-        A new version goes on where the old one stood and makes no first delivery of its own.
+        A new version goes on where the old one stood and makes no first delivery of its own, unless
+        it turns to another dataset.
         """
+        dataset = subscription.view.dataset
+        key = self._keys.get(subscription.id)
+        if key is not None and self.state.rows[key].subscription.view.dataset == dataset:
+            self._renew(key, subscription)
+            return None
         before = self._forget(subscription.id)
-        newest = self.state.newest.get(subscription.view.dataset)
-        covered = newest if before is None else before.covered_to
-        key = self.state.next_key
-        self.state.next_key += 1
         paused = before.paused if before else False
-        self.state.rows[key] = Row(subscription=subscription, covered_to=covered, paused=paused)
-        self._keys[subscription.id] = key
-        if not paused:
-            self._index(subscription.view.dataset).add(key, subscription.view.extent)
-        first = before is None and subscription.backfill and newest is not None
-        return UpdateSpan(after=None, upto=newest) if first and newest is not None else None
+        newest = self.state.newest.get(dataset)
+        if newest is None or not subscription.backfill:
+            self._enter(subscription, covered_to=newest, paused=paused)
+            return None
+        # One that is paused gets its first delivery when it is resumed.
+        self._enter(subscription, covered_to=None if paused else newest, paused=paused)
+        return None if paused else UpdateSpan(after=None, upto=newest)
 
     def remove(self, subscription_id: str) -> bool:
         """Strike a subscription out; return whether there was one."""
@@ -117,10 +120,10 @@ class Registry:
         self._index(row.subscription.view.dataset).add(key, row.subscription.view.extent)
         newest = self.state.newest.get(row.subscription.view.dataset)
         missed, row.covered_to = row.covered_to, newest
-        if newest is None or missed == newest:
-            return None
         if missed is None and not row.subscription.backfill:
             missed = 0
+        if newest is None or missed == newest:
+            return None
         return UpdateSpan(after=missed, upto=newest)
 
     def newest(self, dataset: str) -> int | None:
@@ -152,6 +155,23 @@ class Registry:
 
     def _index(self, dataset: str) -> SubscriptionIndex:
         return self._indexes.setdefault(dataset, SubscriptionIndex())
+
+    def _enter(self, subscription: Subscription, covered_to: int | None, *, paused: bool) -> None:
+        key = self.state.next_key
+        self.state.next_key += 1
+        self.state.rows[key] = Row(subscription=subscription, covered_to=covered_to, paused=paused)
+        self._keys[subscription.id] = key
+        if not paused:
+            self._index(subscription.view.dataset).add(key, subscription.view.extent)
+
+    def _renew(self, key: int, subscription: Subscription) -> None:
+        """Let a new version stand under the old one's key: a page may hold that key."""
+        row = self.state.rows[key]
+        row.subscription = subscription
+        if not row.paused:
+            index = self._index(subscription.view.dataset)
+            index.remove(key)
+            index.add(key, subscription.view.extent)
 
     def _forget(self, subscription_id: str) -> Row | None:
         key = self._keys.pop(subscription_id, None)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from planner.backlog import Task
 from planner.commands import AnyCommand, CutTask, Notify, ProvisionNode
-from planner.core import Planner
-from planner.events import AnyEvent, NodeLost, NodeRemoved, ProductCombined, ProductDelivered
-from planner.model import NoticeKind, product_id
+from planner.events import (
+    AnyEvent,
+    NodeLost,
+    NodeRemoved,
+    ProductCombined,
+    ProductDelivered,
+    SubscriptionAdded,
+)
+from planner.model import NoticeKind, Subscription, UpdateSpan, product_id
 
 ENDS = {NoticeKind.DELIVERED, NoticeKind.LATE, NoticeKind.EXPIRED, NoticeKind.FAILED}
 """Notices after which nothing more comes of a task."""
@@ -79,15 +84,18 @@ class FleetUse:
 
 @dataclass(slots=True, kw_only=True)
 class Results:
-    """All tasks by id, the fleet that ran them, and when all was over [POSIX s]."""
+    """Tasks and subscriptions by id, the fleet, and when all was over [POSIX s]."""
 
     tasks: dict[str, TaskResult] = field(default_factory=dict)
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
     fleet: FleetUse = field(default_factory=FleetUse)
     ended_at: float = 0.0
 
-    def see(self, planner: Planner, event: AnyEvent, commands: list[AnyCommand]) -> None:
+    def see(self, event: AnyEvent, commands: list[AnyCommand]) -> None:
         """Take one step in."""
         match event:
+            case SubscriptionAdded(subscription=subscription):
+                self.subscriptions[subscription.id] = subscription
             case ProductCombined() if event.task_id in self.tasks:
                 result, product = self.tasks[event.task_id], event.product
                 result.rows, result.size_bytes = product.rows, product.size_bytes
@@ -97,14 +105,13 @@ class Results:
             case NodeLost() | NodeRemoved():
                 self.fleet.gone_at.setdefault(event.node_id, event.at)
         for command in commands:
-            self._hear(planner, event, command)
+            self._hear(event, command)
 
-    def _hear(self, planner: Planner, event: AnyEvent, command: AnyCommand) -> None:
+    def _hear(self, event: AnyEvent, command: AnyCommand) -> None:
         match command:
             case CutTask(task_id=task_id):
-                task = planner.books.backlog.tasks.get(task_id)
-                if task is not None:
-                    self.tasks[task_id] = _opened(task)
+                wish = self.subscriptions.get(command.subscription_id)
+                self.tasks[task_id] = _opened(command, wish, event.at)
             case ProvisionNode(node_id=node_id):
                 self.fleet.launched_at[node_id] = event.at
             case Notify() if command.kind in ENDS and command.task_id in self.tasks:
@@ -113,11 +120,16 @@ class Results:
                 result.text = command.text
 
 
-def _opened(task: Task) -> TaskResult:
-    subscription = task.subscription
+def _opened(command: CutTask, wish: Subscription | None, at: float) -> TaskResult:
     return TaskResult(
-        task_id=task.id,
-        subscription_id=subscription.id,
-        product_id=product_id(subscription.id, subscription.version, task.updates),
-        deadline_s=None if task.deadline_at is None else task.deadline_at - task.arrived_at,
+        task_id=command.task_id,
+        subscription_id=command.subscription_id,
+        product_id=product_id(command.subscription_id, command.version, command.updates),
+        deadline_s=None if wish is None else _deadline_s(wish, command.updates, at),
     )
+
+
+def _deadline_s(wish: Subscription, updates: UpdateSpan, at: float) -> float | None:
+    if wish.deadline_at is not None:
+        return wish.deadline_at - at if updates.after is None else None
+    return wish.deadline_s

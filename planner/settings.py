@@ -74,6 +74,9 @@ class ScalingSettings:
         A boot is expected to take the first; one that is older than the second counts as never.
     best_effort_s : float
         Target for tasks without a deadline, and for late ones [s].
+    put_off_launches : bool
+        Launch the last node that deadlines call for as late as is safe, so that what arrives until
+        then shares its boot. For a service; where nothing more will arrive, it only delays.
     margin_s : float
         Release of a paid quantum only within this long [s] of its end.
     threshold_s, factor_s : float
@@ -94,6 +97,7 @@ class ScalingSettings:
     boot_launch_quantile: float = 0.90
     boot_lost_quantile: float = 0.99
     best_effort_s: float = 3600.0
+    put_off_launches: bool = True
     margin_s: float = 120.0
     threshold_s: float = 600.0
     factor_s: float = 30.0

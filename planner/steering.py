@@ -11,6 +11,7 @@ import math
 from planner.admission import assess
 from planner.backlog import Task
 from planner.books import Books
+from planner.budget import LOOK_S_MIN, looks_at, nodes_left, offers_left, overspending
 from planner.commands import (
     AnyCommand,
     DrainNode,
@@ -37,8 +38,9 @@ ATTEMPT_S_MIN = 60.0
 YARDSTICK = Features(files=100, size_bytes=2_000_000, values=300)
 """A part by whose prediction a model's change is told."""
 
-RE_ESTIMATE_CHANGE = 0.1
-"""Waiting tasks are predicted anew when the yardstick's prediction moved by this fraction."""
+RE_ESTIMATE_CHANGE, RESERVE_CHANGE = 0.1, 0.25
+"""Tasks are predicted anew when the yardstick's prediction moved by the first fraction, or the time
+for combining and delivering by the second: a handful of times, for it takes 10 us a task."""
 
 
 def tick(books: Books, at: float) -> list[AnyCommand]:
@@ -51,6 +53,9 @@ def tick(books: Books, at: float) -> list[AnyCommand]:
     commands += _dispatch(books, at)
     wanted = _ask_policy(books, at)
     commands += _scale(books, wanted, at)
+    if wanted.keeps:
+        # A node that is kept has free slots, and nothing else would wake the planner for them.
+        commands += _dispatch(books, at)
     commands += _clear_fleet(books, at)
     commands += _wake(books, wanted, at)
     return commands
@@ -59,15 +64,16 @@ def tick(books: Books, at: float) -> list[AnyCommand]:
 def scaling_view(books: Books, at: float) -> ScalingView:
     """Return what policies and admission see now."""
     applications = books.run_times.values()
+    offers = _offers_left(books, at)
     return ScalingView(
         now=at,
         settings=books.settings.scaling,
         queue=books.backlog.queue,
         nodes=books.fleet.view(at),
-        offers=books.offers,
+        offers=offers,
         boots=books.boots,
         common_error=max((times.common_error for times in applications), default=0.0),
-        nodes_allowed=_nodes_allowed(books, at),
+        nodes_allowed=_nodes_allowed(books, offers, at),
         tasks_started=books.desk.tasks_started,
         next_demand_at=_next_demand_at(books),
     )
@@ -109,18 +115,21 @@ def _expire(books: Books, at: float) -> list[AnyCommand]:
 
 
 def _re_estimate(books: Books) -> None:
-    now = {name: times.mean_s(YARDSTICK) for name, times in books.run_times.items()}
-    before = books.desk.estimated_with
-    if all(_alike(before.get(name), mean_s) for name, mean_s in now.items()):
+    desk, now = books.desk, {n: times.mean_s(YARDSTICK) for n, times in books.run_times.items()}
+    reserve_s = books.settle.quantile(books.settings.scaling.launch_quantile)
+    stands = _alike(desk.reserve_s, reserve_s, RESERVE_CHANGE) and all(
+        _alike(desk.estimated_with.get(name), mean_s, RE_ESTIMATE_CHANGE)
+        for name, mean_s in now.items()
+    )
+    if stands or not books.backlog.tasks:
         return
     books.changed = True
-    books.desk.estimated_with = now
-    reserve_s = books.settle.quantile(books.settings.scaling.launch_quantile)
+    desk.estimated_with, desk.reserve_s = now, reserve_s
     books.backlog.re_estimate(books.run_times, reserve_s)
 
 
-def _alike(before: float | None, now: float) -> bool:
-    return before is not None and abs(now - before) <= RE_ESTIMATE_CHANGE * before
+def _alike(before: float | None, now: float, change: float) -> bool:
+    return before is not None and abs(now - before) <= change * before
 
 
 def _judge_risk(books: Books, at: float) -> list[AnyCommand]:
@@ -210,16 +219,21 @@ def _ask_policy(books: Books, at: float) -> Wanted:
 def _scale(books: Books, wanted: Wanted, at: float) -> list[AnyCommand]:
     """Carry a policy's wishes out as far as the caps allow, whoever wrote the policy."""
     commands: list[AnyCommand] = []
+    unpaid = overspending(books.fleet, books.settings.scaling, at)
     for keep in wanted.keeps:
-        commands += _keep(books, keep)
-    room = _nodes_allowed(books, at)
+        commands += _keep(books, keep) if keep.node_id not in unpaid else []
+    room = _nodes_allowed(books, _offers_left(books, at), at)
     for ordinal, launch in enumerate(wanted.launches[:room]):
         commands += _launch(books, launch, ordinal, at)
     for grow in wanted.grows:
         commands += _grow(books, grow)
-    for release in wanted.releases:
+    for release in (*wanted.releases, *(Release(node_id=n, reason=UNPAID) for n in unpaid)):
         commands += _release(books, release)
     return commands
+
+
+UNPAID = "the budget of this period is spent"
+"""Why a node goes that may still be needed."""
 
 
 def _keep(books: Books, keep: Keep) -> list[AnyCommand]:
@@ -231,9 +245,9 @@ def _keep(books: Books, keep: Keep) -> list[AnyCommand]:
 
 
 def _launch(books: Books, launch: Launch, ordinal: int, at: float) -> list[AnyCommand]:
-    offer = _offer(books, launch.node_type)
-    standing = sum(node.offer.node_type == launch.node_type for node in books.fleet.nodes.values())
-    if offer is None or standing >= offer.nodes_max:
+    left = _offers_left(books, at)
+    offer = next((offer for offer in left if offer.node_type == launch.node_type), None)
+    if offer is None or offer.nodes_max <= 0:
         return []
     node_id = books.new_id("n", ordinal)
     workers = max(1, min(launch.workers, offer.slots_max))
@@ -247,9 +261,12 @@ def _launch(books: Books, launch: Launch, ordinal: int, at: float) -> list[AnyCo
 
 def _grow(books: Books, grow: Grow) -> list[AnyCommand]:
     node = books.fleet.nodes.get(grow.node_id)
-    if node is None or node.state is not NodeState.READY or node.workers == grow.workers:
+    if node is None or node.state is not NodeState.READY:
         return []
-    node.workers = min(grow.workers, node.offer.slots_max)
+    workers = max(1, min(grow.workers, node.offer.slots_max))
+    if node.workers == workers:
+        return []
+    node.workers = workers
     return [SetWorkers(node_id=node.id, workers=node.workers, reason=grow.reason)]
 
 
@@ -266,16 +283,16 @@ def _release(books: Books, release: Release) -> list[AnyCommand]:
 
 
 def _clear_fleet(books: Books, at: float) -> list[AnyCommand]:
-    """Remove nodes that have drained, and give up those that never came up."""
+    """Remove nodes that have drained, and give up those that have no worker for too long."""
     commands: list[AnyCommand] = []
     limit_s = books.settings.scaling.registration_s_max
     for node in books.fleet.nodes.values():
         if node.state is NodeState.DRAINING and not node.running:
             node.move("released")
             commands.append(RemoveNode(node_id=node.id, reason="drained"))
-        elif node.state is NodeState.BOOTING and at - node.requested_at >= limit_s:
+        elif node.workless_since is not None and node.workless_since + limit_s <= at:
             node.move("released")
-            reason = f"not ready {at - node.requested_at:.0f} s after it was asked for"
+            reason = f"no worker joined for {at - node.workless_since:.0f} s"
             commands.append(RemoveNode(node_id=node.id, reason=reason))
     return commands
 
@@ -284,16 +301,17 @@ def _wake(books: Books, wanted: Wanted, at: float) -> list[AnyCommand]:
     """Ask to be woken for the next thing that time alone will bring."""
     desk = books.desk
     if desk.woken_for is not None and desk.woken_for <= at:
-        desk.woken_for = None
+        desk.woken_for, books.changed = None, True
     limit_s = books.settings.scaling.registration_s_max
-    booting = [n for n in books.fleet.nodes.values() if n.state is NodeState.BOOTING]
+    workless = [node.workless_since for node in books.fleet.nodes.values()]
     instants = [
         *(entry[0] for entry in desk.retries[:1]),
         *(entry[0] for entry in desk.firm[:1]),
         *([at] if desk.pages else []),
-        *(node.requested_at + limit_s for node in booting),
-        *([wanted.wake_at] if wanted.wake_at is not None else []),
+        *(since + limit_s for since in workless if since is not None),
+        *_policy_wakes(wanted, at),
         *([desk.no_launch_until] if desk.no_launch_until > at else []),
+        *looks_at(books.fleet, books.settings.scaling, at, waits=len(books.backlog.queue) > 0),
     ]
     wake_at = min(instants, default=None)
     if wake_at is None or wake_at == desk.woken_for:
@@ -302,30 +320,22 @@ def _wake(books: Books, wanted: Wanted, at: float) -> list[AnyCommand]:
     return [WakeAt(wake_at=desk.woken_for)]
 
 
-def _nodes_allowed(books: Books, at: float) -> int:
-    """Return how many more nodes caps and budget allow now."""
-    scaling = books.settings.scaling
+def _policy_wakes(wanted: Wanted, at: float) -> list[float]:
+    """Return when a policy wants to be asked again; never at once, whoever wrote it."""
+    if wanted.wake_at is None or wanted.wake_at == math.inf:
+        return []
+    return [wanted.wake_at if wanted.wake_at > at else at + LOOK_S_MIN]
+
+
+def _offers_left(books: Books, at: float) -> tuple[NodeOffer, ...]:
+    return offers_left(books.fleet, books.offers, books.settings.scaling, at)
+
+
+def _nodes_allowed(books: Books, offers: tuple[NodeOffer, ...], at: float) -> int:
+    """Return how many more nodes caps and budget allow now, given what is left of each offer."""
     if at < books.desk.no_launch_until:
         return 0
-    room = max(0, scaling.nodes_max - len(books.fleet.nodes))
-    if scaling.budget is None:
-        return room
-    left = scaling.budget - books.fleet.committed(at, scaling.budget_period_s)
-    price = min((_reservation(offer) for offer in books.offers), default=0.0)
-    return room if price <= 0 else max(0, min(room, math.floor(left / price)))
-
-
-BUDGET_RESERVED_S = 600.0
-"""A launch sets at least this long [s] of its price aside from the budget."""
-
-
-def _reservation(offer: NodeOffer) -> float:
-    """Return the money [currency] that one launch reserves."""
-    return offer.price_per_h / 3600.0 * max(offer.quantum_s, offer.boot_s + BUDGET_RESERVED_S)
-
-
-def _offer(books: Books, node_type: str) -> NodeOffer | None:
-    return next((offer for offer in books.offers if offer.node_type == node_type), None)
+    return nodes_left(books.fleet, offers, books.settings.scaling, at)
 
 
 def _seconds(span_s: float) -> str:

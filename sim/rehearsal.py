@@ -114,7 +114,7 @@ class Rehearsal:
 
     def _happen(self, event: AnyEvent) -> None:
         commands = self._planner.handle(event)
-        self._results.see(self._planner, event, commands)
+        self._results.see(event, commands)
         for command in commands:
             self._obey(command)
         if not self._ticking and not isinstance(event, Ticked):

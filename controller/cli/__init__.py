@@ -22,15 +22,29 @@ class Exit(IntEnum):
 
 def main() -> None:
     """Run the command `slackwater`; typed errors end in one clear message, not in a trace."""
-    from controller.cli.app import app
+    from controller.ownership import ADVICE, fault_of_names
+
+    if fault := fault_of_names():
+        sys.exit(f"error: {fault}. {ADVICE}")
+    from controller.interruption import Interrupted, interruptible
     from planner.errors import SlackwaterError
 
     try:
-        app()
-    except SlackwaterError as error:
-        from controller.cli.display import messages
+        with interruptible():
+            from controller.cli.app import app
 
-        messages().print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+            app()
+    except SlackwaterError as error:
+        _say("red", "error", str(error))
         sys.exit(Exit.FAILED)
-    except KeyboardInterrupt:
+    except Interrupted:
+        _say("yellow", "interrupted", "what was started has ended, what was delivered is whole")
         sys.exit(Exit.INTERRUPTED)
+
+
+def _say(colour: str, head: str, text: str) -> None:
+    from rich.markup import escape
+
+    from controller.cli.display import messages
+
+    messages().print(f"[{colour}]{head}:[/] {escape(text)}", highlight=False, soft_wrap=True)

@@ -25,7 +25,7 @@ def print_json(value: object) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a plain table; a column named ">..." is set flush right, one named "=..." not wrapped."""
+    """Return a plain table; a column ">name" is set flush right, "=name" is never wrapped."""
     shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in columns:
         flush, whole = name.startswith(">"), name.startswith("=")

@@ -6,11 +6,13 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from controller.cli.display import span
 from planner.commands import (
     AnyCommand,
+    CutTask,
     DrainNode,
     Notify,
     ProvisionNode,
@@ -18,9 +20,11 @@ from planner.commands import (
     SetWorkers,
     UndrainNode,
 )
-from planner.core import Planner
-from planner.events import AnyEvent, NodeLost, NodeRefused, PartFinished, TaskCut
+from planner.events import AnyEvent, NodeLost, NodeRefused, PartFinished, ProductDelivered, TaskCut
 from planner.model import NoticeKind
+
+BARS_MAX = 12
+"""Tasks shown with a bar at the same time: more would not fit a terminal."""
 
 _COLOURS = {
     NoticeKind.DELIVERED: "green",
@@ -52,6 +56,7 @@ class LiveView:
             disable=not console.is_terminal,
         )
         self._bars: dict[str, TaskID] = {}
+        self._names: dict[str, str] = {}
         self._first_at: float | None = None
 
     def __enter__(self) -> Self:
@@ -68,31 +73,35 @@ class LiveView:
         """Leave the terminal as it was found."""
         self._progress.stop()
 
-    def see(self, planner: Planner, event: AnyEvent, commands: list[AnyCommand]) -> None:
+    def see(self, event: AnyEvent, commands: list[AnyCommand]) -> None:
         """Show one step."""
         self._first_at = event.at if self._first_at is None else self._first_at
-        self._advance(planner, event)
+        self._advance(event)
         for command in commands:
+            if isinstance(command, CutTask):
+                self._names[command.task_id] = f"{command.task_id} {command.subscription_id}"
             line = _line(command)
             if line:
                 self._say(event.at, line)
 
-    def _advance(self, planner: Planner, event: AnyEvent) -> None:
+    def _advance(self, event: AnyEvent) -> None:
         match event:
             case TaskCut(task_id=task_id):
-                task = planner.books.backlog.tasks.get(task_id)
-                name = f"{task_id} {task.subscription.id if task else ''}"
-                self._bars[task_id] = self._progress.add_task(name, total=len(event.parts))
+                name = self._names.pop(task_id, task_id)
+                if len(self._bars) < BARS_MAX:
+                    self._bars[task_id] = self._progress.add_task(name, total=len(event.parts))
                 if event.fallback:
-                    self._say(event.at, f"[yellow]{task_id} cut linearly:[/] {event.fallback}")
+                    why = escape(event.fallback)
+                    self._say(event.at, f"[yellow]{task_id} cut linearly:[/] {why}")
             case PartFinished(part_id=part_id):
                 bar = self._bars.get(part_id.rpartition("/")[0])
                 if bar is not None:
                     self._progress.advance(bar)
+            case ProductDelivered(task_id=task_id) if task_id in self._bars:
+                self._progress.remove_task(self._bars.pop(task_id))
             case NodeLost() | NodeRefused():
-                self._say(
-                    event.at, f"[red]{event.node_id} {type(event).__name__}:[/] {event.reason}"
-                )
+                what = "lost" if isinstance(event, NodeLost) else "refused"
+                self._say(event.at, f"[red]{event.node_id} {what}:[/] {escape(event.reason)}")
 
     def _say(self, at: float, line: str) -> None:
         after = span(at - (self._first_at or at))
@@ -102,17 +111,20 @@ class LiveView:
 def _line(command: AnyCommand) -> str:
     match command:
         case ProvisionNode():
-            return f"[cyan]+1 node[/] {command.node_id}: {command.reason}"
+            return f"[cyan]+1 node[/] {command.node_id}: {escape(command.reason)}"
         case SetWorkers():
-            return f"[cyan]{command.node_id} to {command.workers} workers:[/] {command.reason}"
+            return (
+                f"[cyan]{command.node_id} to {command.workers} workers:[/] {escape(command.reason)}"
+            )
         case DrainNode() | RemoveNode():
             verb = "drain" if isinstance(command, DrainNode) else "-1 node"
-            return f"[magenta]{verb}[/] {command.node_id}: {command.reason}"
+            return f"[magenta]{verb}[/] {command.node_id}: {escape(command.reason)}"
         case UndrainNode():
-            return f"[cyan]keep[/] {command.node_id}: {command.reason}"
+            return f"[cyan]keep[/] {command.node_id}: {escape(command.reason)}"
         case Notify():
             colour = _COLOURS[command.kind]
             kind = command.kind.value.replace("_", " ")
             left = "" if command.slack_s is None else f" ({command.slack_s:+.1f} s)"
-            return f"[{colour}]{kind}[/] {command.subscription_id}{left}: {command.text}"
+            text = escape(command.text.replace("file://", ""))
+            return f"[{colour}]{kind}[/] {command.subscription_id}{left}: {text}"
     return ""

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
+from dataclasses import fields
+from itertools import zip_longest
 from pathlib import Path
 
+from rich.markup import escape
 from rich.progress import track
 
+from controller.build import BUILD
 from controller.cli import Exit
 from controller.cli.display import messages, print_json, results, span, table
-from planner.commands import DrainNode, Notify, ProvisionNode, RemoveNode, SetWorkers, UndrainNode
+from planner.commands import (
+    AnyCommand,
+    DrainNode,
+    Notify,
+    ProvisionNode,
+    RemoveNode,
+    SetWorkers,
+    UndrainNode,
+)
 from planner.errors import BrokenJournal
 from planner.journal import Difference, Header, Step, decode_header, read_steps, replay
 from planner.scaling.catalogue import Policies
@@ -31,13 +43,22 @@ def _opened(path: Path) -> Iterator[tuple[Header, Iterator[Step]]]:
     try:
         with path.open("rb") as lines:
             yield decode_header(lines.readline()), read_steps(lines)
+            lines.seek(-1, os.SEEK_END)
+            if lines.read() != b"\n":
+                messages().print(
+                    "[yellow]warning:[/] the last line is torn and was left out", highlight=False
+                )
     except OSError as error:
-        raise BrokenJournal(f"cannot read {path}: {error.strerror}") from None
+        raise BrokenJournal(f"journal {path} cannot be read: {error.strerror}") from None
+    except BrokenJournal as error:
+        raise BrokenJournal(f"journal {path}: {error.what}", fix=error.fix) from None
 
 
 def _compare(header: Header, steps: Iterator[Step], as_json: bool) -> Exit:
     commands = Counter[str]()
-    shown = track(steps, "replaying", console=messages(), transient=True, disable=as_json)
+    console = messages()
+    hidden = as_json or not console.is_terminal
+    shown = track(steps, "replaying", console=console, transient=True, disable=hidden)
     count, difference = replay(
         header,
         shown,
@@ -59,22 +80,39 @@ def _compare(header: Header, steps: Iterator[Step], as_json: bool) -> Exit:
             f"{count} steps, {commands.total()} commands: [green]identical[/] ({header.build})"
         )
     else:
-        _show_difference(difference)
+        _show_difference(header, difference)
     return Exit.OK if difference is None else Exit.FAILED
 
 
-def _show_difference(difference: Difference) -> None:
+def _show_difference(header: Header, difference: Difference) -> None:
     console = results()
     event = type(difference.event).__name__
-    console.print(f"[red]step {difference.step} differs[/], at the event {event}")
-    for name, commands in (("recorded", difference.recorded), ("replayed", difference.replayed)):
-        console.print(f"  {name}: {', '.join(map(repr, commands)) or 'nothing'}", highlight=False)
+    console.print(f"[red]step {difference.step} differs[/], at the event {event}:")
+    pairs = zip_longest(difference.recorded, difference.replayed)
+    recorded, replayed = next((a, b) for a, b in pairs if a != b)
+    for name, one, other in (("recorded", recorded, replayed), ("replayed", replayed, recorded)):
+        console.print(f"  {name}: {escape(_told(one, other))}", highlight=False, soft_wrap=True)
+    if header.build != BUILD:
+        console.print(f"It was written by {header.build}, and this is {BUILD}: builds may differ.")
+
+
+def _told(command: AnyCommand | None, other: AnyCommand | None) -> str:
+    """Return a command in short: only the fields that differ from the other's."""
+    if command is None:
+        return "nothing"
+    alike = type(command) is type(other)
+    told = [
+        f"{field.name}={getattr(command, field.name)!r}"
+        for field in fields(command)
+        if not alike or getattr(command, field.name) != getattr(other, field.name)
+    ]
+    return f"{type(command).__name__}({', '.join(told)})"
 
 
 def _tell(header: Header, steps: Iterator[Step], as_json: bool) -> Exit:
     first_at: float | None = None
     told: list[tuple[float, str, str, str]] = []
-    for step in chain(steps):
+    for step in steps:
         first_at = step.event.at if first_at is None else first_at
         for command in step.commands:
             if isinstance(command, _TOLD):
@@ -88,8 +126,7 @@ def _tell(header: Header, steps: Iterator[Step], as_json: bool) -> Exit:
             {"build": header.build, "decisions": [dict(zip(names, t, strict=True)) for t in told]}
         )
         return Exit.OK
-    rows = [(span(after_s), subject, what, why) for after_s, subject, what, why in told]
-    results().print(
-        table(f"{header.build}: what was decided, and why", (">After", "Of", "What", "Why"), rows)
-    )
+    rows = [(span(after_s), subject, what, escape(why)) for after_s, subject, what, why in told]
+    title = f"{escape(header.build)}: what was decided, and why"
+    results().print(table(title, (">After", "Of", "What", "Why"), rows))
     return Exit.OK

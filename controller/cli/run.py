@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import FrameType
+
+from rich.markup import escape
 
 from controller.apps.argo.orders import ArchiveAddress
 from controller.cli import Exit
@@ -16,11 +15,14 @@ from controller.cli.display import messages, print_json, results, size, slack, s
 from controller.cli.progress import LiveView
 from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
+from controller.delivery import fault_of_folder
 from controller.destinations import Destinations
+from controller.errors import FileFault
 from controller.job import Job, argo_job, opening, run
 from controller.ownership import check_names
 from controller.wiring import working_folders
 from partitioners.catalogue import Partitioners
+from planner.errors import UnknownPlugin
 from planner.events import AnyEvent
 from planner.model import NoticeKind, Subscription
 from planner.results import Results, TaskResult
@@ -53,7 +55,7 @@ def run_job(
     destinations = Destinations(
         roots=(str(out), *settings.delivery.roots), schemes=settings.delivery.schemes
     )
-    with stopped_by_sigterm(), working_folders() as folders:
+    with working_folders() as folders:
         job = argo_job(settings, address, destinations, folders, since)
         wishes = read_subscriptions(
             subscriptions,
@@ -63,7 +65,8 @@ def run_job(
             now=time.time(),
         )
         for warning in wishes.warnings:
-            messages().print(f"[yellow]warning:[/] {warning}", highlight=False)
+            messages().print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+        _refuse_unwritable(subscriptions, wishes.subscriptions)
         if since is None:
             events = opening(job, wishes.subscriptions)
         else:
@@ -75,25 +78,21 @@ def run_job(
 
 
 def chosen(settings: Settings, policy: str | None) -> Settings:
-    """Return settings under the policy that was asked for; an unknown one is refused now."""
+    """Return a job's settings, under the policy that was asked for; unknown names are refused."""
     scaling = settings.planner.scaling
-    scaling = replace(scaling, policy=policy or scaling.policy)
-    _ = Policies()[scaling.policy], Partitioners()[settings.planner.cutting.partitioner]
+    # A job knows all that will arrive: to wait for more would only delay it.
+    scaling = replace(scaling, policy=policy or scaling.policy, put_off_launches=False)
+    _must_be_known("--policy" if policy else "planner.scaling.policy", Policies(), scaling.policy)
+    partitioner = settings.planner.cutting.partitioner
+    _must_be_known("planner.cutting.partitioner", Partitioners(), partitioner)
     return replace(settings, planner=replace(settings.planner, scaling=scaling))
 
 
-@contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does: everything started is ended, nothing is torn."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+def _must_be_known(place: str, plugins: Mapping[str, object], name: str) -> None:
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        _ = plugins[name]
+    except UnknownPlugin as error:
+        raise UnknownPlugin(f"{place}: {error.what}", fix=error.fix) from None
 
 
 def show(outcome: Results, as_json: bool) -> None:
@@ -109,6 +108,9 @@ def show(outcome: Results, as_json: bool) -> None:
             }
         )
         return
+    if not tasks:
+        results().print("Nothing to deliver.")
+        return
     results().print(
         table(
             "Products",
@@ -116,7 +118,9 @@ def show(outcome: Results, as_json: bool) -> None:
             [_row(task) for task in tasks],
         )
     )
-    results().print(f"{span(held_s)} of nodes, at most {outcome.fleet.peak()} at a time")
+    results().print(
+        f"Nodes were held for {span(held_s)} in all, at most {outcome.fleet.peak()} at a time."
+    )
 
 
 def exit_code(outcome: Results) -> Exit:
@@ -135,8 +139,19 @@ def _row(task: TaskResult) -> tuple[str, ...]:
         OUTCOMES[task.outcome],
         span(task.deadline_s),
         slack(task.slack_s),
-        product_path(task) or task.text,
+        escape(product_path(task) or task.text),
     )
+
+
+def _refuse_unwritable(path: Path, wishes: Sequence[Subscription]) -> None:
+    """Refuse destinations that take nothing before any work is done for them."""
+    faults = [
+        f"subscription {wish.id}: {fault}"
+        for wish in wishes
+        if (fault := fault_of_folder(wish.destination))
+    ]
+    if faults:
+        raise FileFault(str(path), faults)
 
 
 def _standing(wishes: Sequence[Subscription]) -> tuple[Subscription, ...]:

@@ -175,6 +175,7 @@ RULES: Rules = {
         "boot_launch_quantile": _QUANTILE,
         "boot_lost_quantile": _QUANTILE,
         "best_effort_s": _POSITIVE,
+        "put_off_launches": _ANY,
         "margin_s": _NOT_NEGATIVE,
         "threshold_s": _NOT_NEGATIVE,
         "factor_s": _NOT_NEGATIVE,

@@ -3,7 +3,8 @@
 Lives in the event loop of one Dask client and is touched from nowhere else. A worker is sent its
 next part when it has none, and what a node was sent beyond that waits here, in the order it came:
 Dask would bind each part to a worker at once, and one behind a long one would miss its turn. Only
-where parts are so short that the way to the worker takes longer are some sent ahead.
+where parts are so short that the way to the worker takes longer are some sent ahead, and taken back
+when the one before them turns out to be long after all.
 
 An attempt waits only for a worker that is there, and runs only on one that is there: when a node's
 last worker leaves, what waits for it is lost, so nothing waits for ever.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import time
 import traceback
 from collections import Counter, defaultdict, deque
@@ -25,14 +27,13 @@ from distributed.scheduler import KilledWorker
 
 from controller.engines.messages import (
     TOPIC,
-    Echo,
+    Message,
     PartDone,
     PartRefused,
     Roster,
     WorkerEnding,
     WorkerHung,
     from_wire,
-    to_wire,
 )
 from controller.engines.part import pack, run_part
 from controller.errors import EngineError
@@ -43,7 +44,8 @@ EPITAPHS_MAX = 1000
 """Reasons of ended workers that are remembered; each is wanted for moments only."""
 
 AHEAD_S_MAX = 0.2
-"""A part is sent ahead when, at the pace of its node, it will wait at the worker no longer [s]."""
+"""A part is sent ahead when, at the pace of its node, it will wait at the worker no longer [s]; one
+that has waited longer is taken back."""
 
 HELD_MAX = 4
 """Parts that a worker holds at most: one runs, and the rest bridge the 10 to 20 ms of the way."""
@@ -61,6 +63,8 @@ class Attempt:
     limit_s: float
     packed: bytes
     worker: str | None = None
+    first_at: float = math.inf
+    """When it became the first of its worker's parts, and so began [monotonic s]."""
     follower: asyncio.Task[None] | None = None
 
 
@@ -87,19 +91,14 @@ class Carriage:
         self._pace_s: dict[str, float] = {}
         self._epitaphs: dict[str, str] = {}
         self._serials = itertools.count()
-        self._echo = asyncio.Event()
+        self._heard = False
+        self._closed = False
+        client.subscribe_topic(TOPIC, self._hear)
 
-    async def open(self) -> None:
-        """Learn who is there, and listen for changes."""
-        self._client.subscribe_topic(TOPIC, self._hear)
-        for event in await self._client.get_events(TOPIC):
-            self._hear(event)
-
-    async def ping(self) -> None:
-        """Return when the whole way to the scheduler and back has been gone once more."""
-        self._echo.clear()
-        await self._client.log_event(TOPIC, to_wire(Echo()))
-        await self._echo.wait()
+    def heard(self) -> bool:
+        """Return whether anything has been heard since this was last asked."""
+        heard, self._heard = self._heard, False
+        return heard
 
     def submit(self, works: Sequence[PartWork]) -> None:
         """Send a batch on its way; one that is under way already is left alone."""
@@ -117,6 +116,7 @@ class Carriage:
 
     def close(self, reason: str | None) -> None:
         """Give up all attempts: lost for this reason, or silently when there is none."""
+        self._closed = True
         for attempt in itertools.chain(*self._held.values()):
             assert attempt.follower is not None
             attempt.follower.cancel()
@@ -145,9 +145,10 @@ class Carriage:
         """Give the workers of a node the next parts; lose them where there is no worker."""
         waiting = self._waiting[node_id]
         crew = [name for name in self._addresses if node_of(name) == node_id]
+        brisk = [name for name in crew if not self._stalls(name)]
         held_max = self._held_max(node_id)
-        while crew and waiting:
-            worker = min(crew, key=lambda name: len(self._held[name]))
+        while brisk and waiting:
+            worker = min(brisk, key=lambda name: len(self._held[name]))
             if len(self._held[worker]) >= held_max:
                 break
             self._send(waiting.popleft(), worker)
@@ -159,12 +160,28 @@ class Carriage:
 
     def _held_max(self, node_id: str) -> int:
         """Return how many parts a worker of this node may hold now."""
-        pace_s = self._pace_s.get(node_id, AHEAD_S_MAX)
-        return (
-            min(HELD_MAX, 1 + int(AHEAD_S_MAX / max(pace_s, 1e-6))) if pace_s < AHEAD_S_MAX else 1
-        )
+        pace_s = self._pace_s.get(node_id, math.inf)
+        return min(HELD_MAX, 1 + int(AHEAD_S_MAX / max(pace_s, AHEAD_S_MAX / HELD_MAX)))
+
+    def _stalls(self, worker: str) -> bool:
+        """Return whether a worker is at a part too long for others to be sent after it."""
+        held = self._held[worker]
+        return bool(held) and time.monotonic() - held[0].first_at > AHEAD_S_MAX
+
+    def _take_back(self) -> None:
+        """Let parts wait here again that were sent ahead and then did not get their turn."""
+        for worker in [name for name in self._held if self._stalls(name)]:
+            first, *ahead = self._held[worker]
+            self._held[worker] = [first]
+            for attempt in reversed(ahead):
+                assert attempt.follower is not None
+                attempt.follower.cancel()
+                attempt.worker = None
+                if self._wanted(attempt):
+                    self._waiting[attempt.node_id].appendleft(attempt)
 
     def _send(self, attempt: Attempt, worker: str) -> None:
+        serial = next(self._serials)
         future = self._client.submit(
             run_part,
             attempt.part_id,
@@ -172,7 +189,8 @@ class Carriage:
             attempt.packed,
             attempt.limit_s,
             # Dask groups by what stands before the number: one group, however many parts.
-            key=f"part-{next(self._serials)}",
+            key=f"part-{serial}",
+            priority=-serial,
             workers=[self._addresses[worker]],
             allow_other_workers=False,
             retries=0,
@@ -180,6 +198,7 @@ class Carriage:
         )
         attempt.worker = worker
         self._held[worker].append(attempt)
+        self._held[worker][0].first_at = min(self._held[worker][0].first_at, time.monotonic())
         attempt.follower = asyncio.create_task(self._see_through(attempt, worker, future))
 
     async def _see_through(self, attempt: Attempt, worker: str, future: Future[None]) -> None:
@@ -190,12 +209,19 @@ class Carriage:
         if isinstance(error, KilledWorker):
             self._lose(attempt, self._epitaph(worker))
             return  # The roster will say that the worker has left.
-        self._held[worker].remove(attempt)
+        self._release(attempt, worker)
         self._dispatch(attempt.node_id)
         if error is not None:
             reason = await in_words(future, error)
             self._conclude(attempt, failed(attempt.part_id, attempt.attempt, reason, retry=True))
         self._lose(attempt, "it ended without a receipt")
+
+    def _release(self, attempt: Attempt, worker: str) -> None:
+        """Note that a worker has done with a part, and begins the next one that it holds."""
+        held = self._held[worker]
+        held.remove(attempt)
+        if held:
+            held[0].first_at = time.monotonic()
 
     def _wanted(self, attempt: Attempt) -> bool:
         return self._attempts.get((attempt.part_id, attempt.attempt)) is attempt
@@ -210,8 +236,15 @@ class Carriage:
             self._report(event)
 
     def _hear(self, event: tuple[float, object]) -> None:
+        # Taken in outside of Dask's handler, which would hide our own bugs in its log.
+        asyncio.get_running_loop().call_soon(self._take_in, from_wire(event[1]))
+
+    def _take_in(self, message: Message) -> None:
         """Take in what the scheduler or a worker tells."""
-        match from_wire(event[1]):
+        if self._closed:
+            return
+        self._heard = True
+        match message:
             case PartDone() | PartRefused() as answer:
                 self._take_answer(answer)
             case Roster(present=present, running=running):
@@ -221,28 +254,31 @@ class Carriage:
                 self._on_hung(name)
             case WorkerEnding(name=name, reason=reason):
                 self._bury(name, reason)
-            case Echo():
-                self._echo.set()
 
     def _take_answer(self, answer: PartDone | PartRefused) -> None:
         attempt = self._attempts.get((answer.part_id, answer.attempt))
         if attempt is None:
             return  # It was stopped or given up.
         if isinstance(answer, PartDone):
-            self._pace_s[attempt.node_id] = answer.run_s
+            # One short part among long ones is no reason to send the next ones ahead.
+            before_s = self._pace_s.get(attempt.node_id, 0.0)
+            self._pace_s[attempt.node_id] = max(answer.run_s, before_s / 2)
         self._conclude(attempt, outcome(attempt, answer))
 
     def _update_roster(self, present: dict[str, str], running: dict[str, str]) -> None:
         before, now = head_count(self._addresses), head_count(running)
         self._addresses = dict(running)
-        for worker in self._held.keys() - present.keys():
+        for worker in sorted(self._held.keys() - present.keys()):
             for attempt in self._held.pop(worker):
                 assert attempt.follower is not None
                 attempt.follower.cancel()
                 self._lose(attempt, self._epitaph(worker))
+        self._take_back()
         for node_id in list(self._waiting):
             self._dispatch(node_id)
         for node_id in sorted(before | now):
+            if not now[node_id]:
+                self._pace_s.pop(node_id, None)
             if before[node_id] != now[node_id]:
                 at = time.time()
                 self._report(NodeReady(at=at, node_id=node_id, workers=now[node_id]))

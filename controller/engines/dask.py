@@ -12,6 +12,7 @@ by their node, join it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import tempfile
 import threading
@@ -19,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from distributed import Client
@@ -27,7 +29,7 @@ from controller.engines import dask_settings
 from controller.engines.carriage import Carriage, lost
 from controller.engines.connection import DaskConnection, new_key_pair, security_of
 from controller.engines.launch import reserve_port, running_scheduler
-from controller.engines.scheduler import SchedulerSettings
+from controller.engines.scheduler import LOOKS_PER_LEASE, SchedulerSettings
 from controller.errors import EngineError
 from controller.ports import PartWork, Report
 
@@ -114,27 +116,31 @@ class DaskEngine:
         """
         if self._fault:
             raise self._fault
-        self._loop.call_soon_threadsafe(self._submit, tuple(works))
+        self._have_done(self._submit, tuple(works))
 
     def stop(self, part_id: str, attempt: int) -> None:
         """Forget an attempt; a part that runs already keeps its worker busy until it ends."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop, part_id, attempt)
+        self._have_done(self._stop, part_id, attempt)
 
     def close(self) -> None:
         """Stop carrying and end the scheduler; what was under way is not reported any more."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._closing.set)
-            self._thread.join(CLOSE_S_MAX)
+        self._have_done(self._closing.set)
+        self._thread.join(CLOSE_S_MAX)
         self._port.close()
         self._folder.cleanup()
+
+    def _have_done(self, act: Callable[..., None], *given: object) -> None:
+        """Have something done in the engine's own thread; nothing once that has ended."""
+        with contextlib.suppress(RuntimeError):  # The loop is closed.
+            self._loop.call_soon_threadsafe(act, *given)
 
     def _submit(self, works: Sequence[PartWork]) -> None:
         if self._carriage:
             self._carriage.submit(works)
             return
         for work in works:
-            self._report(lost(work.part_id, work.attempt, "the scheduler is being restarted"))
+            reason = str(self._fault or "the scheduler is being restarted")
+            self._report(lost(work.part_id, work.attempt, reason))
 
     def _stop(self, part_id: str, attempt: int) -> None:
         if self._carriage:
@@ -146,70 +152,75 @@ class DaskEngine:
 
     async def _carry(self) -> None:
         """Carry with one scheduler after the other, until closed or one too many has ended."""
-        ends: deque[float] = deque(maxlen=self._restarts_max + 1)
+        losses: deque[float] = deque(maxlen=self._restarts_max + 1)
         try:
             while not self._closing.is_set():
-                reason = await self._carry_with_next()
-                ends.append(time.monotonic())
-                if len(ends) > self._restarts_max and ends[-1] - ends[0] < RESTART_WINDOW_S:
-                    raise EngineError(
-                        f"the engine's scheduler ended {len(ends)} times, the last time: {reason}",
-                        fix="See why its process is ended (memory?), then start again",
-                    )
-        except EngineError as error:
-            self._fault = error
+                try:
+                    await self._carry_with_one()
+                except (EngineError, OSError) as loss:
+                    losses.append(time.monotonic())
+                    self._judge(loss, losses)
+        except EngineError as fault:
+            self._fault = fault
             if self._started.done():
-                _log.error("%s", error)
+                _log.error("%s", fault)
             else:
-                self._started.set_exception(error)
+                self._started.set_exception(fault)
+            await self._closing.wait()  # Until then, what was submitted just now is reported lost.
 
-    async def _carry_with_next(self) -> str | None:
-        """Carry with one more scheduler; the first one must start, later ones may fail to."""
-        try:
-            return await self._carry_with_one()
-        except (EngineError, OSError) as error:
-            if self._started.done():
-                return str(error)
-            raise EngineError(f"the engine cannot start: {error}") from error
+    def _judge(self, loss: Exception, losses: Sequence[float]) -> None:
+        """Decide after the loss of a scheduler whether there is another one; raise when not."""
+        if not self._started.done():
+            raise EngineError(f"the engine cannot start: {loss}") from loss
+        if len(losses) > self._restarts_max and losses[-1] - losses[0] < RESTART_WINDOW_S:
+            raise EngineError(
+                f"the engine's scheduler ended {len(losses)} times, the last time: {loss}",
+                fix="See why its process is ended (memory?), then start again",
+            ) from loss
 
-    async def _carry_with_one(self) -> str | None:
-        """Carry with one scheduler; return why it ended, None when it is the engine that ends."""
+    async def _carry_with_one(self) -> None:
+        """Carry with one scheduler until the engine closes; raise when the scheduler is lost."""
+        async with self._scheduler() as process, self._client() as client:
+            carriage = Carriage(client, self._report, self._on_hung)
+            self._carriage = carriage
+            if not self._started.done():
+                self._started.set_result(None)
+            loss = await self._end_of(process, carriage)
+            self._carriage = None
+            carriage.close(loss)
+            if loss is not None:
+                raise EngineError(loss)  # Raised here, for then the client does not wait for it.
+
+    def _scheduler(self) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
         settings = SchedulerSettings(
             host=HOST,
             port=self._port.getsockname()[1],
             certificate=self.connection.certificate,
             key=self.connection.key,
             lease_s=self._lease_s,
+            folder=self._folder.name,
         )
-        async with running_scheduler(settings, Path(self._folder.name, "scheduler.log")) as process:
-            client = Client(
-                self.connection.address,
-                security=security_of(self.connection.certificate, self.connection.key),
-                asynchronous=True,
-                set_as_default=False,
-            )
-            async with client:
-                carriage = Carriage(client, self._report, self._on_hung)
-                await carriage.open()
-                self._carriage = carriage
-                if not self._started.done():
-                    self._started.set_result(None)
-                reason = await self._end_of(process, carriage)
-                self._carriage = None
-                carriage.close(reason)
-        return reason
+        return running_scheduler(settings, Path(self._folder.name, "scheduler.log"))
+
+    def _client(self) -> Client:
+        return Client(
+            self.connection.address,
+            security=security_of(self.connection.certificate, self.connection.key),
+            asynchronous=True,
+            set_as_default=False,
+        )
 
     async def _end_of(self, process: asyncio.subprocess.Process, carriage: Carriage) -> str | None:
-        """Wait until the scheduler ends, falls silent or is not needed any more."""
+        """Wait until the engine closes (None), or its scheduler ends or falls silent (in words)."""
         ends = [self._closed(), exited(process), fell_silent(carriage, self._lease_s)]
         tasks = [asyncio.create_task(end) for end in ends]
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
-        reason = min(done, key=tasks.index).result()
-        if reason is not None and process.returncode is None:
+        loss = min(done, key=tasks.index).result()
+        if loss is not None and process.returncode is None:
             process.kill()
-        return reason
+        return loss
 
     async def _closed(self) -> None:
         await self._closing.wait()
@@ -221,10 +232,10 @@ async def exited(process: asyncio.subprocess.Process) -> str:
 
 
 async def fell_silent(carriage: Carriage, lease_s: float) -> str:
-    """Wait until the scheduler is not heard for the time of a lease, and tell it in words."""
-    while True:
-        await asyncio.sleep(lease_s / 2)
-        try:
-            await asyncio.wait_for(carriage.ping(), lease_s)
-        except (TimeoutError, OSError):
-            return f"the scheduler was not heard for {lease_s:.0f} s"
+    """Wait until nothing is heard of the scheduler for the time of a lease; tell it in words."""
+    silent_looks = 0
+    while silent_looks < LOOKS_PER_LEASE:
+        # Looks are counted, not seconds: when this process was held up, the scheduler was not.
+        await asyncio.sleep(lease_s / LOOKS_PER_LEASE)
+        silent_looks = 0 if carriage.heard() else silent_looks + 1
+    return f"the scheduler was not heard for {lease_s:.0f} s"

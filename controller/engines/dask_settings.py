@@ -21,7 +21,6 @@ SETTINGS: dict[str, object] = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": False,
-    "distributed.worker.memory.rebalance.measure": "managed",
     "distributed.worker.profile.enabled": False,
     "distributed.diagnostics.nvml": False,
     # No page, no metrics of Dask's own: what is not behind TLS is not served.
@@ -41,4 +40,5 @@ SETTINGS: dict[str, object] = {
 def apply(log_level: int = logging.WARNING) -> None:
     """Make Dask a carrier in this process, that logs from this level on."""
     dask.config.set(SETTINGS)
-    logging.getLogger("distributed").setLevel(log_level)
+    for name in ("distributed", "distributed.client"):  # Dask gives both a level of their own.
+        logging.getLogger(name).setLevel(log_level)

@@ -17,7 +17,8 @@ TOPIC = "slackwater"
 class Roster(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Who is there now, by name and address; who of them takes parts (one that leaves does not).
 
-    It is told whole whenever it changes, so the last one is always enough.
+    It is told whole, at every change and time and again: the last one is always enough, a lost one
+    is made good, and an engine that hears none knows that its scheduler is gone.
     """
 
     present: dict[str, str]
@@ -56,11 +57,7 @@ class PartRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     retry: bool
 
 
-class Echo(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The engine's own word, sent to hear whether it is heard."""
-
-
-Message = Roster | WorkerHung | WorkerEnding | PartDone | PartRefused | Echo
+Message = Roster | WorkerHung | WorkerEnding | PartDone | PartRefused
 
 
 def to_wire(message: Message) -> object:

@@ -20,6 +20,9 @@ from controller.ports import PartWork
 from planner.errors import SlackwaterError
 from planner.model import Fragment
 
+NO_LIMIT_S = 365 * 86400.0
+"""Stands for no limit [s]; the system's timers do not know infinity."""
+
 
 def pack(work: PartWork) -> bytes:
     """Return what the worker needs of a work.
@@ -68,7 +71,7 @@ def limit_part(limit_s: float) -> Iterator[None]:
     A thread cannot be stopped, and a timer of the system's runs even when the part never lets go of
     the interpreter; then the worker's heartbeat stops, and its lease ends it.
     """
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    signal.setitimer(signal.ITIMER_REAL, min(limit_s, NO_LIMIT_S))
     try:
         yield
     finally:

@@ -28,6 +28,9 @@ from controller.engines.messages import TOPIC, Message, Roster, WorkerHung, to_w
 LOOKS_PER_LEASE = 8
 """Leases are looked at so often in their time: a hung worker is told at most 12 % late."""
 
+LOOK_S_MAX = 1.0
+"""Leases are looked at, and the roster is told, at least this often [s]."""
+
 HEARTBEATS_PER_LEASE_MIN = 3
 """A lease outlives this many heartbeats, however many workers there are and so however rare they
 are: one that is late is no sign of death."""
@@ -44,6 +47,7 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
     certificate: str
     key: str
     lease_s: float
+    folder: str
 
 
 def own_versions() -> dict[str, str]:
@@ -59,8 +63,8 @@ class PartScheduler(Scheduler):
         super().__init__(plugins=[Doorkeeper()], **settings)
         self._lease_s = lease_s
         self._looked_at = time.monotonic()
-        look_s = lease_s / LOOKS_PER_LEASE
-        self.periodic_callbacks["leases"] = PeriodicCallback(self.end_leases, look_s * 1000)
+        look_s = min(LOOK_S_MAX, lease_s / LOOKS_PER_LEASE)
+        self.periodic_callbacks["look"] = PeriodicCallback(self.look, look_s * 1000)
 
     def start_http_server(self, *args: Any, **settings: Any) -> None:
         """Start none: the only port is the one behind TLS."""
@@ -77,6 +81,11 @@ class PartScheduler(Scheduler):
     def handle_worker_status_change(self, *args: Any, **settings: Any) -> None:
         """Tell that a worker takes parts from now on, or takes no more."""
         super().handle_worker_status_change(*args, **settings)
+        self.tell_roster()
+
+    async def look(self) -> None:
+        """Look after the leases, and tell who is there."""
+        await self.end_leases()
         self.tell_roster()
 
     async def end_leases(self) -> None:
@@ -139,6 +148,7 @@ async def serve(settings: SchedulerSettings, until: asyncio.StreamReader) -> Non
         protocol="tls",
         security=security_of(settings.certificate, settings.key),
         dashboard=False,
+        local_directory=settings.folder,
         extensions={},
     )
     async with scheduler:

@@ -6,9 +6,9 @@ One thread makes every call to the provider, so a slow cloud stalls only its own
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from controller.errors import NodeError
@@ -40,26 +40,34 @@ class NodeKeeper:
         self._inbox: queue.SimpleQueue[NodeCommand | None] = queue.SimpleQueue()
         self._misses: dict[str, int] = {}
         self._leaving: set[str] = set()
-        self._thread = threading.Thread(target=self._keep, name="node-keeper", daemon=True)
-        self._thread.start()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="node-keeper")
+        self._keeping = self._thread.submit(self._keep)
 
     def carry_out(self, command: NodeCommand) -> None:
-        """Take a command in; its outcome is reported."""
+        """Take a command in; its outcome is reported.
+
+        What a provider raised that breaks its contract is raised here: without a keeper nothing
+        would become of any node, and nobody would notice.
+        """
+        if self._keeping.done():
+            self._keeping.result()
         self._inbox.put(command)
 
     def close(self) -> None:
         """Stop keeping; nodes stay as they are."""
         self._inbox.put(None)
-        self._thread.join()
+        self._thread.shutdown(wait=True)
 
     def _keep(self) -> None:
         next_look = time.monotonic() + self._poll_s
         while True:
-            try:
-                command = self._inbox.get(timeout=max(0.0, next_look - time.monotonic()))
-            except queue.Empty:
+            if (pause_s := next_look - time.monotonic()) <= 0:
                 self._look()
                 next_look = time.monotonic() + self._poll_s
+                continue
+            try:
+                command = self._inbox.get(timeout=pause_s)
+            except queue.Empty:
                 continue
             if command is None:
                 return

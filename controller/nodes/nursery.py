@@ -11,6 +11,7 @@ end with it.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import logging
 import multiprocessing
@@ -105,6 +106,7 @@ def preload(modules: tuple[str, ...]) -> None:
         threads = sum(1 for _ in Path("/proc/self/task").iterdir())
         if threads > 1:
             _log.warning("importing %s started threads: its forks may hang", name)
+    gc.freeze()  # The workers share this memory as long as nobody writes to it, not even counts.
 
 
 if __name__ == "__main__":

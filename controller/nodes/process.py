@@ -107,6 +107,11 @@ class ProcessNodes:
     end_s_max : float
         A worker that was told to end, by resizing or deletion, is killed after this time [s].
 
+    Attributes
+    ----------
+    quota_fault : str
+        Why the CPU quotas of the node types cannot be had here; empty when they can.
+
     Notes
     -----
     Call it from one thread at a time, `kill_worker` from any.
@@ -135,8 +140,10 @@ class ProcessNodes:
         self._restarts_max = restarts_max
         self._end_s_max = end_s_max
         self._nursery = self._new_nursery()
-        if any(node_type.cpu_quota for node_type in node_types) and (fault := cgroup.fault()):
-            _log.warning("nodes get no CPU quota: %s", fault)
+        wants_quota = any(node_type.cpu_quota for node_type in node_types)
+        self.quota_fault = cgroup.fault() if wants_quota else ""
+        if self.quota_fault:
+            _log.warning("nodes get no CPU quota: %s", self.quota_fault)
 
     def describe(self) -> tuple[NodeOffer, ...]:
         """Return the node types that can be created, and how many more of each."""
@@ -149,12 +156,13 @@ class ProcessNodes:
         Raises
         ------
         NodeError
-            Unknown type or too many workers (ours), too many nodes (quota), or no process to be
-            had (retry).
+            Unknown type or too many workers (ours), too many nodes (quota); one of this id is
+            being deleted, or no process to be had (retry).
         """
         kind = self._type(node_id, node_type, workers)
         listings = self.list_nodes()
         if any(listing.node_id == node_id for listing in listings):
+            self._refuse_leaving(node_id)
             return
         if sum(listing.node_type == node_type for listing in listings) >= kind.nodes_max:
             raise NodeError(
@@ -194,7 +202,7 @@ class ProcessNodes:
 
     def list_nodes(self) -> tuple[NodeListing, ...]:
         """Return the nodes in the registry, as their processes are now."""
-        folders = sorted(self._registry.iterdir())
+        folders = sorted(self._registry.glob("*"))
         listings = [listing(folder) for folder in folders if NODE_ID.fullmatch(folder.name)]
         return tuple(each for each in listings if each)
 
@@ -252,6 +260,12 @@ class ProcessNodes:
         if not NODE_ID.fullmatch(node_id):
             raise NodeError(f"{node_id!r} cannot name a node", fault=NodeFault.OURS)
         return kind
+
+    def _refuse_leaving(self, node_id: str) -> None:
+        if (self._registry / node_id / DELETION).exists():
+            raise NodeError(
+                f"node {node_id} is being deleted", fault=NodeFault.RETRY, fix="Give it another id"
+            )
 
     def _claim(self, folder: Path, wanted: Wanted) -> bool:
         """Make a node's folder, whole or not at all; return False when another one was faster."""

@@ -215,7 +215,11 @@ class Supervisor:
         self._started_count += 1
         forking = multiprocessing.get_context("fork")
         process = forking.Process(target=self._become_worker, args=(name,), name=name)
-        process.start()
+        try:
+            process.start()
+        except OSError as error:
+            self._broken = f"no process for worker {name}: {error}"
+            return
         assert process.pid is not None
         self._workers[name] = Worker(process=process, mark=mark(process.pid))
 

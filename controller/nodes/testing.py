@@ -6,7 +6,7 @@ A provider's author calls `check_node_provider` from a test of the provider::
         check_node_provider(MyNodes(...), reopen=lambda: MyNodes(...))
 
 Laws are grouped in levels, so that a costly provider can be held against some of them only. The
-suite creates nodes whose ids begin with ``check-``, waits for what it asked for, and deletes them.
+suite creates nodes, waits for what it asked for, and deletes them.
 """
 
 from __future__ import annotations
@@ -79,6 +79,14 @@ class Trial:
         """Delete a node to the end."""
         self.until(f"{node_id} is not found any more", lambda: self.provider.delete(node_id))
 
+    def clear(self) -> None:
+        """Delete what a law has left behind, as far as the provider can."""
+        give_up_at = time.monotonic() + self.wait_s_max
+        left = [each.node_id for each in self.provider.list_nodes()]
+        while left and time.monotonic() < give_up_at:
+            left = [each for each in left if not self.provider.delete(each)]
+            time.sleep(POLL_S if left else 0)
+
     def refusal(self, act: Callable[[], None]) -> NodeFault:
         """Return the fault with which a call is refused."""
         try:
@@ -89,7 +97,7 @@ class Trial:
 
 
 def offers_are_sound(trial: Trial) -> None:
-    """Offers have names of their own, slots, speed, and no negative price or time."""
+    """Offer types with names of their own, slots, speed, and no negative price or time."""
     offers = trial.provider.describe()
     assert len({offer.node_type for offer in offers}) == len(offers)
     for offer in offers:
@@ -99,7 +107,7 @@ def offers_are_sound(trial: Trial) -> None:
 
 
 def what_cannot_be_is_refused(trial: Trial) -> None:
-    """An unknown type, or more workers than a type holds, is our fault, and leaves nothing."""
+    """Refuse an unknown type, or more workers than a type holds, as our fault; leave nothing."""
     create, offer = trial.provider.create, trial.offer
     assert trial.refusal(lambda: create("check-0", "no-such-type", 1)) is NodeFault.OURS
     too_many = offer.slots_max + 1
@@ -108,13 +116,13 @@ def what_cannot_be_is_refused(trial: Trial) -> None:
 
 
 def unknown_nodes_are_gone(trial: Trial) -> None:
-    """A node that never was is deleted already, and cannot be resized."""
+    """Take a node that never was for deleted, and refuse to resize it."""
     assert trial.provider.delete("check-never") is True
     assert trial.refusal(lambda: trial.provider.resize("check-never", 1)) is NodeFault.GONE
 
 
 def created_once(trial: Trial) -> None:
-    """A node is listed as soon as `create` returns, runs in the end, and is not created twice."""
+    """List a node as soon as `create` returns, bring it up, and do not create it twice."""
     node_id, offer = "check-1", trial.offer
     trial.provider.create(node_id, offer.node_type, offer.slots)
     first = trial.listed(node_id)
@@ -129,7 +137,7 @@ def created_once(trial: Trial) -> None:
 
 
 def deleted_for_good(trial: Trial) -> None:
-    """A node is gone once `delete` says so, even one that was booting, and may be deleted again."""
+    """Tell a node's end when it is gone and not before, even of one that was booting."""
     node_id, offer = "check-2", trial.offer
     trial.provider.create(node_id, offer.node_type, 1)
     trial.delete(node_id)
@@ -140,7 +148,7 @@ def deleted_for_good(trial: Trial) -> None:
 
 
 def resized(trial: Trial) -> None:
-    """A node grows and shrinks to what is asked, however often, but not beyond its type."""
+    """Grow and shrink a node to what is asked, however often, but not beyond its type."""
     node_id, offer = "check-3", trial.offer
     trial.provider.create(node_id, offer.node_type, 1)
     for workers in (offer.slots_max, offer.slots_max, 1):
@@ -152,7 +160,7 @@ def resized(trial: Trial) -> None:
 
 
 def found_by_tag(trial: Trial) -> None:
-    """Another provider finds a node by its id, leaves it when asked to create it, and deletes it."""
+    """Find a node that another provider made, do not create it again, and delete it."""
     if trial.reopen is None:
         return
     node_id, offer = "check-4", trial.offer
@@ -169,7 +177,7 @@ def found_by_tag(trial: Trial) -> None:
 
 
 def limited(trial: Trial) -> None:
-    """One node more than a type allows is a matter of quota or capacity, and is not there."""
+    """Refuse one node more than a type allows, for quota or capacity, and leave nothing."""
     offer = trial.offer
     if offer.nodes_max > FILL_MAX:
         return
@@ -207,7 +215,7 @@ def check_node_provider(
     Parameters
     ----------
     provider : NodeProvider
-        With no nodes of ours; its first offer is tried.
+        With no nodes of ours: those that it lists are deleted. Its first offer is tried.
     reopen : callable, optional
         Makes another provider on the same account; without it, level TAGS is left out.
     levels : collection of Level
@@ -230,6 +238,4 @@ def check_node_provider(
         except AssertionError as error:
             raise AssertionError(f"{law.__name__} does not hold: {law.__doc__} {error}") from error
         finally:
-            for listing in provider.list_nodes():
-                if listing.node_id.startswith("check-"):
-                    trial.delete(listing.node_id)
+            trial.clear()

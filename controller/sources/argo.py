@@ -108,4 +108,8 @@ def read_index_file(path: Path) -> Index:
             with gzip.open(file) as unpacked:
                 return read_index(cast("IO[bytes]", unpacked), path.name)
     except (OSError, EOFError, zlib.error) as error:
-        raise ArchiveError(f"index {path} cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ArchiveError(
+            f"index {path} cannot be read: {reason}",
+            fix="Give a profile index that was kept, plain or packed by gzip",
+        ) from error

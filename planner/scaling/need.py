@@ -76,8 +76,8 @@ class _Search:
         self.lacking = self.whole.highest(caution, self._slots_short)
         self.options = self._options()
         self.draining = sum(option.offer is None for option in self.options)
-        # The type of new node that is reckoned with.
-        self.offer = self.options[-1].offer if self.options else None
+        # The type of new node that is reckoned with: the first that would be launched.
+        self.offer = next((option.offer for option in self.options if option.offer), None)
         self.ready_at = view.now + boot_s(view, self.offer) if self.offer else math.inf
         self.reach = Supply(self._slots_with(len(self.options)))
         self.given_up: list[str] = []
@@ -89,11 +89,14 @@ class _Search:
             return Need(last_start_at=self.view.now)
         for_deadlines, worst = self._for_deadlines()
         count = max(for_deadlines, self._for_patient(for_deadlines))
-        waits = count == for_deadlines and not self._must_start(count)
+        if count == 0:
+            return Need(last_start_at=self.view.now)
+        driven = count == for_deadlines
+        waits = self.view.settings.put_off_launches and driven and self._can_wait(count)
         return Need(
             additions=tuple(self.options[:count]),
             last_start_at=self._latest_start_at(count) if waits else self.view.now,
-            reason=self._reason(worst, count) if count > 0 else "",
+            reason=self._reason(worst or self.lacking if driven else None, count),
         )
 
     def _options(self) -> list[Addition]:
@@ -135,7 +138,7 @@ class _Search:
         jobs = self.outline.jobs(self.caution)
         count = self._fewest(jobs, self._proposed(worst))
         placed = sum(job.parts for job in jobs)
-        if placed < self.outline.whole.parts:
+        if placed < self.outline.parts:
 
             def nodes_short_behind(work_s: float, longest_s: float, n: int, due_at: float) -> float:
                 return self._nodes_short(work_s, longest_s, n, due_at) if n > placed else 0.0
@@ -203,11 +206,10 @@ class _Search:
         more = math.ceil(lacks_s / does_s) if does_s > 0 else 0
         return min(len(self.options), max(count + more, 0 if slots else 1))
 
-    def _must_start(self, count: int) -> bool:
-        """Tell whether the last addition may not wait for its latest start."""
-        if count == 0 or self.options[count - 1].offer is None:
-            return True
-        return self._has_patient() and self.standing.first_free_at == math.inf
+    def _can_wait(self, count: int) -> bool:
+        """Tell whether the last addition may wait: a launch without which other work runs too."""
+        runs = bool(self.slots) or count > 1
+        return self.options[count - 1].offer is not None and (runs or not self._has_patient())
 
     def _latest_start_at(self, count: int) -> float:
         """Return when the last of some launches must start at the latest [POSIX s].
@@ -236,10 +238,9 @@ class _Search:
             return self.view.now
         return max(self.view.now, self.view.now - most_urgent.value - lead_s)
 
-    def _reason(self, worst: Prefix | None, count: int) -> str:
+    def _reason(self, prefix: Prefix | None, count: int) -> str:
         short = "1 node short" if count == 1 else f"{count} nodes short"
-        prefix = worst or self.lacking
-        if prefix is not None and prefix.task_id not in self.given_up:
+        if prefix is not None:
             due_s = prefix.due_at - self.view.now
             return f"{prefix.task_id}: {prefix.work_s:.0f} s of work due in {due_s:.0f} s, {short}"
         work_s = self.whole.work_s(self.caution)
@@ -253,4 +254,4 @@ class _Search:
         return f"{first.task_id}: {within}, {short}"
 
 
-_SOME = 1e-9
+_SOME = 1e-9  # fails the formula, if by nothing: one node at least

@@ -97,20 +97,19 @@ def _released(view: ScalingView) -> Wanted:
     """Let idle nodes go, dearest first, as long as everything holds without them."""
     if len(_live(view)) <= view.settings.nodes_min:
         return Wanted()
-    idle = [node for node in _live(view) if node.idle_since is not None]
-    leaving = [node for node in idle if _leaves_at(view, node) <= view.now]
+    idle = [(_leaves_at(view, n), n) for n in _live(view) if n.idle_since is not None]
+    leaving = [node for leaves_at, node in idle if leaves_at <= view.now]
     leaving.sort(key=_cost_rate, reverse=True)
-    del leaving[max(0, len(_live(view)) - view.settings.nodes_min) :]
+    del leaving[len(_live(view)) - view.settings.nodes_min :]
     going = leaving[: _dispensable(view, leaving)]
     reason = "idle, and nothing waits"
     if len(view.queue) > 0:
         reason = "idle, and all that waits is done in time without it"
-    staying = [_leaves_at(view, node) for node in idle if node not in leaving]
-    wake_at = min(staying, default=math.inf)
+    wake_at = min((at for at, _ in idle if view.now < at < math.inf), default=None)
     return Wanted(
         releases=tuple(Release(node_id=node.node_id, reason=reason) for node in going),
-        wake_at=wake_at if wake_at < math.inf else None,
-        wake_reason="a paid quantum ends" if wake_at < math.inf else "",
+        wake_at=wake_at,
+        wake_reason="" if wake_at is None else "a paid quantum ends",
     )
 
 

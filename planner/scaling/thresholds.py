@@ -90,26 +90,28 @@ class Static:
     def step(self, memory: ThresholdMemory, view: ScalingView) -> tuple[ThresholdMemory, Wanted]:
         """Compare the next task's time to its deadline with the threshold."""
         first = _first_nodes(view, workers=1)
+        if _all_done(view):
+            rearmed = replace(memory, threshold_s=None)
+            return rearmed, Wanted(launches=first, releases=_dismissed(view))
         head = view.queue.first()
-        if head is None:
-            releases = _dismissed(view) if _all_done(view) else ()
-            return replace(memory, threshold_s=None), Wanted(launches=first, releases=releases)
-        if first:
+        if head is None or first:
             return memory, Wanted(launches=first)
         threshold_s = memory.threshold_s
         if threshold_s is None:
             threshold_s = view.settings.threshold_s
         ttd_s = head.due_at - view.now
         if ttd_s >= threshold_s:
-            return memory, Wanted()
+            return memory, _when_below(head, threshold_s)
         if not _may_signal(memory, view):
-            return memory, _later(memory, view)
+            return memory, _when_allowed(memory, view)
         signalled = ThresholdMemory(
             threshold_s=self._next_threshold(ttd_s, view),
             signalled_at=view.now,
             tasks_seen=view.tasks_started,
         )
-        return signalled, _one_more(view, _reason(head, ttd_s, threshold_s))
+        again = _when_allowed(signalled, view)
+        added = _one_more(view, _reason(head, ttd_s, threshold_s))
+        return signalled, replace(again, launches=added.launches, grows=added.grows)
 
     def nodes_reachable(self, view: ScalingView) -> int:
         """Return the room that is left in the fleet."""
@@ -134,11 +136,22 @@ def _may_signal(memory: ThresholdMemory, view: ScalingView) -> bool:
     return view.tasks_started > memory.tasks_seen
 
 
-def _later(memory: ThresholdMemory, view: ScalingView) -> Wanted:
+def _when_below(head: Waiting, threshold_s: float) -> Wanted:
+    """Ask again when the next task's time to its deadline has dropped below the threshold."""
+    if head.due_at == math.inf:
+        return Wanted()
+    wake_at = head.due_at - threshold_s + _BELOW_S
+    return Wanted(wake_at=wake_at, wake_reason=f"{head.task_id} drops below the threshold")
+
+
+def _when_allowed(memory: ThresholdMemory, view: ScalingView) -> Wanted:
     """Ask again when the interval between two signals is over; a task start is an event anyway."""
     if view.settings.signal_interval_s <= 0:
         return Wanted()
     return Wanted(wake_at=_next_signal_at(memory, view), wake_reason="the next signal may come")
+
+
+_BELOW_S = 0.1  # at the threshold is not below it
 
 
 def _next_signal_at(memory: ThresholdMemory, view: ScalingView) -> float:
@@ -151,12 +164,18 @@ def _one_more(view: ScalingView, reason: str) -> Wanted:
     if offer is not None:
         return Wanted(launches=(Launch(node_type=offer.node_type, workers=1, reason=reason),))
     growing = [
-        node for node in view.nodes if node.phase is NodePhase.READY and node.slots < node.slots_max
+        node
+        for node in view.nodes
+        if node.phase is NodePhase.READY and _held(node) < node.slots_max
     ]
     if not growing:
         return Wanted()
-    node = min(growing, key=lambda node: node.slots)
-    return Wanted(grows=(Grow(node_id=node.node_id, workers=node.slots + 1, reason=reason),))
+    node = min(growing, key=_held)
+    return Wanted(grows=(Grow(node_id=node.node_id, workers=_held(node) + 1, reason=reason),))
+
+
+def _held(node: NodeView) -> int:
+    return max(node.slots, node.slots_asked)
 
 
 def _first_nodes(view: ScalingView, *, workers: int | None) -> tuple[Launch, ...]:
@@ -168,9 +187,15 @@ def _first_nodes(view: ScalingView, *, workers: int | None) -> tuple[Launch, ...
     launch = Launch(
         node_type=offer.node_type,
         workers=offer.slots if workers is None else workers,
-        reason=f"{len(view.queue)} tasks wait and {len(_live(view))} nodes stand",
+        reason=_few(len(view.queue), len(_live(view))),
     )
     return (launch,) * missing
+
+
+def _few(tasks: int, nodes: int) -> str:
+    wait = "1 task waits" if tasks == 1 else f"{tasks or 'no'} tasks wait"
+    stand = "1 node stands" if nodes == 1 else f"{nodes} nodes stand" if nodes else "no node stands"
+    return f"{wait} and {stand}"
 
 
 def _base(view: ScalingView) -> int:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -77,11 +78,9 @@ def behaving(name: str, kind: str = "Behaving") -> Partitioner:
 
 
 def cutting_processes() -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if "spawn_main" in " ".join(child.cmdline())
-    ]
+    children = psutil.Process().children(recursive=True)
+    alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in alive if "spawn_main" in " ".join(child.cmdline())]
 
 
 @pytest.mark.usefixtures("plugins")
@@ -164,9 +163,28 @@ def test_a_process_that_does_not_start_in_time_is_told() -> None:
 
 
 @pytest.mark.usefixtures("plugins")
+def test_closing_ends_a_cut_that_hangs(capfd: pytest.CaptureFixture[str]) -> None:
+    run = CuttingProcess(cut_s_max=600.0)
+    with ThreadPoolExecutor(1) as pool:
+        cut = pool.submit(run, behaving("hangs"), REQUEST)
+        said = ""
+        while "hangs in" not in said:
+            said += capfd.readouterr().err
+        run.close()
+        with pytest.raises(PartitionerFailed, match="its process died"):
+            cut.result(20.0)
+        with pytest.raises(PartitionerFailed, match="no longer asked: the service ends"):
+            run(behaving("halves"), REQUEST)
+    assert cutting_processes() == []
+    run.close()
+
+
+@pytest.mark.usefixtures("plugins")
 def test_the_cutter_cuts_linearly_where_a_plugin_hangs() -> None:
     command = CutTask(
         task_id="t-1",
+        subscription_id="med",
+        version=1,
         view=View(dataset="10.17882/42182", application="argo", extent=EXTENT),
         updates=UpdateSpan(after=None, upto=1),
         partitioner="hangs",

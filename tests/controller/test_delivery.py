@@ -17,7 +17,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from controller.delivery import deliver, manifest_url
+from controller.delivery import deliver, fault_of_folder, manifest_url
 from controller.destinations import Destinations, without_user
 from controller.errors import DeliveryError
 from planner.model import Product
@@ -207,20 +207,6 @@ def test_a_kill_in_the_middle_leaves_nothing_torn(
     assert (out / f"{NAME}.nc").read_bytes() == CONTENT
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 512 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
-    try:
-        subprocess.run(mount, check=True, capture_output=True, timeout=10)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a small file system can only be mounted by root with that right")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True, timeout=10)
-
-
 def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
     allowed = Destinations(roots=(str(small_disk),))
     fault = fault_of(staged(tmp_path / "staging"), small_disk / "med", allowed)
@@ -307,6 +293,39 @@ def test_a_staged_product_that_is_gone_or_altered(
     assert not altered.retry
     assert not gone.retry
     assert names(out) == set()
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 2])
+def test_a_delivery_that_is_given_up_leaves_nothing_torn(
+    tmp_path: Path,
+    out: Path,
+    allowed: Destinations,
+    blocks: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("controller.delivery.BLOCK_BYTES", len(CONTENT) // 4)
+    product = staged(tmp_path / "staging")
+    answers = iter([False] * blocks + [True])
+    with pytest.raises(DeliveryError, match=f"delivery of product {NAME} was given up") as caught:
+        deliver(product, str(out), allowed, lambda: next(answers))
+    assert caught.value.retry
+    assert names(out) == set()
+    deliver(product, str(out), allowed)
+    assert names(out) == WHOLE
+
+
+def test_a_folder_is_judged_before_anything_is_brought(
+    tmp_path: Path, small_disk: Path, out: Path
+) -> None:
+    (tmp_path / "file").touch()
+    assert fault_of_folder(f"file://{out}/not/made/yet") == ""
+    assert fault_of_folder("memory://anywhere") == ""
+    assert not out.exists()
+    for url in (f"file://{tmp_path}/file", f"file://{tmp_path}/file/deeper"):
+        assert fault_of_folder(url) == f"destination {url} is not a folder. Name a folder"
+    assert "cannot be opened: " in fault_of_folder("gopher://somewhere/")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True, timeout=10)
+    assert "is read-only. Make it writable" in fault_of_folder(f"file://{small_disk}/deeper")
 
 
 def test_the_manifest_lies_beside_the_product() -> None:

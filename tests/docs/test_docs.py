@@ -17,15 +17,24 @@ import controller
 import partitioners
 import planner
 import sim
+from controller.apps.argo.application import ArgoApplication
+from controller.apps.argo.load_map import MASSES_MAX
 from controller.apps.argo.policy import RULES
 from controller.cli import Exit
 from controller.cli.app import app
 from controller.config.settings import Settings
 from controller.config.subscriptions import _Wish
+from controller.config.yaml_lines import BYTES_MAX
+from controller.cutting import CUT_S_MAX
+from controller.demo.load import PROFILES
+from controller.dispatcher import DELIVERIES_MAX
+from controller.service import BATCH_MAX
 from partitioners.catalogue import BUILT_IN as PARTITIONERS
+from planner import admission, durations, journal, steering
 from planner.commands import AnyCommand
 from planner.errors import SlackwaterError
 from planner.events import AnyEvent
+from planner.forecast import FORECAST_PARTS_MAX
 from planner.importance import ORDERS
 from planner.model import NoticeKind
 from planner.results import TaskResult
@@ -123,6 +132,8 @@ def shown(default: object) -> str:
     match default:
         case None:
             return "unset"
+        case bool():
+            return str(default).lower()
         case tuple():
             return ", ".join(default) or "empty"
         case float() if default.is_integer():
@@ -179,6 +190,8 @@ def test_every_exit_code_is_described() -> None:
 def test_every_key_of_a_subscription_is_described() -> None:
     before = page("reference/subscriptions-file.md").text.partition("## Half-open edges")[0]
     assert first_cells(before) == list(_Wish.model_fields)
+    defaults = {coded(cells[0])[0]: cells[1] for cells in rows(before)}
+    assert defaults["parameters"] == ", ".join(ArgoApplication.default_parameters)
 
 
 def test_every_user_mode_is_described() -> None:
@@ -280,3 +293,30 @@ def test_keys_of_the_json_result_of_run_are_described() -> None:
     section = page("reference/cli.md").section("slackwater run")
     (told,) = (cells for cells in rows(section) if "`tasks`" in cells[0])
     assert set(coded(told[1])) == {one.name for one in fields(TaskResult)} | {"missed"}
+
+
+FIGURES = [
+    ("explanation/durations.md", f"About the last {durations.MEMORY_PARTS} parts count"),
+    ("explanation/durations.md", f"beyond {durations.SURPRISE_MAX + 1:g} times its prediction"),
+    ("explanation/durations.md", f"the last {durations.OBSERVATIONS_MAX} count"),
+    ("explanation/durations.md", f"logarithmic scatter of {durations.BOOT_SIGMA_PRIOR}"),
+    ("explanation/durations.md", "moved by a tenth" * (steering.RE_ESTIMATE_CHANGE == 0.1)),
+    ("explanation/durations.md", "after ten times" * (steering.ATTEMPT_LIMIT_FACTOR == 10)),
+    ("explanation/durations.md", f"never before {steering.ATTEMPT_S_MIN:g} s"),
+    ("explanation/scaling.md", f"up to {FORECAST_PARTS_MAX:,} parts"),
+    ("explanation/ranking.md", "a tenth more work than expected" * (admission.SPARE == 1.1)),
+    ("explanation/cutting.md", f"Beyond {MASSES_MAX:,} profiles"),
+    ("explanation/cutting.md", f"at most {CUT_S_MAX:g} s"),
+    ("explanation/architecture.md", f"Up to {BATCH_MAX:,} events"),
+    ("reference/performance.md", "Up to four products" * (DELIVERIES_MAX == 4)),
+    ("reference/subscriptions-file.md", f"up to {BYTES_MAX // 2**20} MiB"),
+    ("reference/journal.md", f"Version of the format: {journal.FORMAT}."),
+    ("../README.md", f"an Argo-like archive of {PROFILES:,} profiles"),
+]
+"""Sentences with a figure that a constant of the code decides."""
+
+
+@pytest.mark.parametrize(("where", "sentence"), FIGURES)
+def test_figures_are_those_of_the_code(where: str, sentence: str) -> None:
+    assert sentence, "the constant has changed: say so on the page, and here"
+    assert sentence in " ".join(page(where).text.split())

@@ -35,6 +35,8 @@ def cut_command(
 ) -> CutTask:
     return CutTask(
         task_id="t-1",
+        subscription_id="med",
+        version=1,
         view=View(dataset="10.17882/42182", application="argo", extent=extent),
         updates=UpdateSpan(after=None, upto=1),
         partitioner=partitioner,

@@ -237,6 +237,23 @@ def test_a_refused_node_is_asked_for_again_after_a_pause() -> None:
     assert one(planner.handle(Ticked(at=wake_at)), ProvisionNode).node_id != node_id
 
 
+def test_nodes_that_break_before_they_come_up_are_asked_for_ever_more_rarely() -> None:
+    planner = opened()
+    opened_task(planner, 10)
+    at, pauses = 0.0, []
+    node_id = one(planner.handle(Ticked(at=at)), ProvisionNode).node_id
+    for _ in range(4):
+        lost_at = at + 0.5
+        feed(planner, NodeLost(at=lost_at, node_id=node_id, reason="its workers are refused"))
+        at = one(planner.handle(Ticked(at=lost_at)), WakeAt).wake_at
+        node_id = one(planner.handle(Ticked(at=at)), ProvisionNode).node_id
+        pauses.append(at - lost_at)
+    assert pauses == [1.0, 2.0, 4.0, 8.0]
+    assert planner.books.desk.boots_failed == 4
+    feed(planner, NodeReady(at=at, node_id=node_id, workers=2))
+    assert planner.books.desk.boots_failed == 0
+
+
 def test_a_node_that_never_comes_up_is_given_up() -> None:
     planner = opened()
     opened_task(planner, 10, deadline_s=None)

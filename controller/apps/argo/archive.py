@@ -155,8 +155,16 @@ class Archive:
         ArchiveError
             The folder does not exist or cannot be read.
         """
-        with self._faults_named("."):
-            names = self._file_names(self.root or "/")
+        place = self.root or "/"
+        with self._faults_named("its folder"):
+            if not self.filesystem.isdir(place):
+                there = self.filesystem.exists(place)
+                what = "is no folder" if there else "is not there, or not to be seen"
+                raise ArchiveError(
+                    f"the archive {self.address.url} {what}",
+                    fix="Give the folder that holds the index files and dac/",
+                )
+            names = self._file_names(place)
         return tuple(name for name in names if "index" in name and name.endswith(INDEX_ENDINGS))
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,7 +34,11 @@ def replacing(url: str) -> Iterator[IO[bytes]]:
         filesystem.mv(partial, path)
     except OSError as error:
         _forget(filesystem, partial)
-        raise StorageError(f"{url} cannot be written: {error}") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise StorageError(
+            f"{url} cannot be written: {error.strerror or error}",
+            fix="Free space there; TMPDIR says where temporary files go" if full else "",
+        ) from error
     except BaseException:
         _forget(filesystem, partial)
         raise

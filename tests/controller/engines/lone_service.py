@@ -7,14 +7,13 @@ import time
 from pathlib import Path
 
 from tests.controller.engines import works
-from tests.controller.engines.test_dask import Carrier, work
+from tests.controller.engines.carrier import Carrier, work
 
 
 def main(path: Path) -> None:
     carrier = Carrier()
     try:
-        carrier.node()
-        carrier.engine.submit([work("p1", works.hold, path)])
+        carrier.engine.submit([work(carrier.node(), "p1", works.hold, path)])
         time.sleep(60)
     except KeyboardInterrupt:
         print("interrupted")

@@ -1,4 +1,4 @@
-"""What the tests have workers do; importable in a worker process, as an application's functions are."""
+"""What the tests have workers do; importable there, as the functions of an application are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from controller.engines import worker
 from controller.engines.connection import DaskConnection
+from controller.engines.scheduler import own_versions
 from controller.errors import ArchiveError, DeliveryError
 from planner.model import Fragment
 
@@ -88,6 +89,6 @@ class OldWorker(DaskConnection):
     """Joins as a worker of another build would."""
 
     def join(self, worker_name: str, folder: Path) -> None:
-        ours = worker.own_versions()
-        worker.own_versions = lambda: ours | {"slackwater": "0.0.1"}  # type: ignore[assignment]
+        other = own_versions() | {"slackwater": "0.0.1"}
+        vars(worker)["own_versions"] = lambda: other
         super().join(worker_name, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 from controller.errors import EngineError
@@ -47,6 +48,5 @@ class Parent(Waiting):
     """Workers have a child of their own, that would outlive them."""
 
     def join(self, worker_name: str, folder: Path) -> None:
-        if os.fork() == 0:
-            os.execvp("sleep", ["sleep", "60"])
+        subprocess.Popen(["sleep", "60"])
         signal.pause()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,8 +42,8 @@ def make(tmp_path: Path) -> Iterator[Make]:
     def make(
         connection: WorkerConnection | None = None, kind: ProcessNodeType = LOCAL, **settings: Any
     ) -> ProcessNodes:
-        settings = {"folder": tmp_path / "nodes", "end_s_max": 1.0} | settings
-        made.append(ProcessNodes(connection or Waiting(), node_types=[kind], **settings))
+        given: dict[str, Any] = {"folder": tmp_path / "nodes", "end_s_max": 1.0} | settings
+        made.append(ProcessNodes(connection or Waiting(), node_types=[kind], **given))
         return made[-1]
 
     yield make
@@ -123,7 +124,6 @@ def test_a_node_whose_workers_keep_dying_is_broken(make: Make, tmp_path: Path) -
     until(broken(nodes))
     assert only(nodes).reason == "its workers ended 4 times in 60 s, the last: exit code 3"
     assert only(nodes).workers == 0
-    assert nodes.delete("n1") is True
 
 
 def test_a_node_whose_workers_are_refused_is_broken_at_once(make: Make) -> None:
@@ -140,7 +140,7 @@ def test_a_node_that_does_not_see_the_archive_is_broken(make: Make, tmp_path: Pa
     nodes.create("n1", "local", 1)
     until(broken(nodes))
     assert only(nodes).reason.startswith(f"{missing.as_uri()} does not exist")
-    nodes.delete("n1")
+    until(lambda: nodes.delete("n1"))
     missing.mkdir()
     nodes.create("n1", "local", 1)
     until(runs(nodes, 1))
@@ -210,7 +210,19 @@ def test_what_a_worker_has_started_ends_with_it(make: Make, tmp_path: Path) -> N
     until(lambda: len(worker.children()) == 1)
     (child,) = worker.children()
     nodes.kill_worker("n1/0")
-    until(lambda: not child.is_running())
+    until(lambda: child.status() == psutil.STATUS_ZOMBIE if child.is_running() else True)
+
+
+def test_a_node_that_leaves_is_not_taken_for_one_that_stands(make: Make) -> None:
+    nodes = make(Stubborn())
+    nodes.create("n1", "local", 1)
+    until(runs(nodes, 1))
+    assert nodes.delete("n1") is False
+    with pytest.raises(NodeError, match="is being deleted") as refused:
+        nodes.create("n1", "local", 1)
+    assert refused.value.retry
+    until(lambda: nodes.delete("n1"))
+    nodes.create("n1", "local", 1)
 
 
 def test_limits_are_told_as_what_they_are(make: Make) -> None:
@@ -273,11 +285,10 @@ def test_a_process_mark_means_that_process_only() -> None:
     own = mark(os.getpid())
     assert own.runs()
     assert not type(own)(pid=own.pid, started=own.started + 1).runs()
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    theirs = mark(child)
-    os.waitpid(child, 0)
+    with subprocess.Popen(["sleep", "60"]) as child:
+        theirs = mark(child.pid)
+        assert theirs.runs()
+        theirs.send(signal.SIGKILL)
     assert not theirs.runs()
     theirs.send(signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""The contract suite passes a provider that keeps the contract, and names the law another breaks."""
+"""The contract suite passes a provider that keeps the contract, and names a law that is broken."""
 
 from __future__ import annotations
 

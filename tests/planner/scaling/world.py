@@ -7,13 +7,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import Any
 
 from planner.admission import assess
 from planner.durations import BootTimes
 from planner.model import NodeOffer
 from planner.ranking import RankedQueue, Waiting
 from planner.scaling.policy import Policy
-from planner.scaling.view import NodePhase, NodeView, ScalingView, Wanted
+from planner.scaling.view import NodePhase, NodeView, ScalingView
 from planner.settings import ScalingSettings
 
 VM = NodeOffer(node_type="vm", slots=2, slots_max=2, boot_s=120.0, nodes_max=1000, price_per_h=0.1)
@@ -59,62 +60,43 @@ def queue_of(*tasks: Waiting) -> RankedQueue:
 
 
 def node(
-    node_id: str,
-    *busy_until: float,
-    phase: NodePhase = NodePhase.READY,
-    requested_at: float = -1000.0,
-    slots: int = 2,
-    slots_max: int = 2,
-    speed: float = 1.0,
-    node_type: str = "vm",
-    quantum_s: float = 0.0,
-    price_per_h: float = 0.1,
+    node_id: str, *busy_until: float, phase: NodePhase = NodePhase.READY, **fields: Any
 ) -> NodeView:
+    """Return a node of two slots of speed 1, idle but for what is said."""
+    requested_at = fields.setdefault("requested_at", -1000.0)
     idle = phase is NodePhase.READY and not busy_until
+    given: dict[str, Any] = {
+        "node_type": "vm",
+        "slots": 2,
+        "slots_max": 2,
+        "speed": 1.0,
+        "price_per_h": 0.1,
+    }
     return NodeView(
         node_id=node_id,
-        node_type=node_type,
         phase=phase,
-        slots=slots,
-        slots_max=slots_max,
-        speed=speed,
-        requested_at=requested_at,
         busy_until=busy_until,
         idle_since=requested_at if idle else None,
-        price_per_h=price_per_h,
-        quantum_s=quantum_s,
+        **(given | fields),
     )
 
 
 def view_of(
-    *tasks: Waiting,
-    nodes: Iterable[NodeView] = (),
-    now: float = 0.0,
-    boot_s: float = 120.0,
-    nodes_allowed: int = 1000,
-    settings: ScalingSettings | None = None,
-    offers: tuple[NodeOffer, ...] = (VM,),
-    boots: BootTimes | None = None,
-    common_error: float = 0.0,
-    tasks_started: int = 0,
-    next_demand_at: float = math.inf,
+    *tasks: Waiting, nodes: Iterable[NodeView] = (), boot_s: float = 120.0, **fields: Any
 ) -> ScalingView:
-    """Return a view in which all durations are exact unless told otherwise."""
-    return ScalingView(
-        now=now,
-        settings=settings or ScalingSettings(),
-        queue=queue_of(*tasks),
-        nodes=tuple(nodes),
-        offers=offers,
-        boots=boots or boots_taking(boot_s),
-        common_error=common_error,
-        nodes_allowed=nodes_allowed,
-        tasks_started=tasks_started,
-        next_demand_at=next_demand_at,
-    )
+    """Return a view in which all durations are exact and a thousand nodes may be had."""
+    given: dict[str, Any] = {
+        "now": 0.0,
+        "settings": ScalingSettings(),
+        "offers": (VM,),
+        "boots": boots_taking(boot_s),
+        "common_error": 0.0,
+        "nodes_allowed": 1000,
+    }
+    return ScalingView(queue=queue_of(*tasks), nodes=tuple(nodes), **(given | fields))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """A task that comes at an instant, with the lengths of its parts [reference s]."""
 
@@ -139,7 +121,8 @@ class Machine:
 class World:
     """Plays what a policy decides, with parts and boots of exactly the predicted lengths.
 
-    After `run`: `finished_at` by task, `node_s` used in all, `launches`, and since when each was `told_at` to be at risk.
+    After `run`: `finished_at` by task, `node_s` used in all, `launches`, and since when each task
+    was `told_at` to be at risk.
     """
 
     def __init__(
@@ -157,6 +140,7 @@ class World:
         self.lengths: dict[str, list[float]] = {}
         self.queue = RankedQueue()
         self.machines: dict[str, Machine] = {}
+        self.started: set[str] = set()
         self.finished_at: dict[str, float] = {}
         self.told_at: dict[str, float] = {}
         self.node_s, self.launches, self.now = 0.0, 0, 0.0
@@ -199,6 +183,7 @@ class World:
                 self._send(task, machine)
 
     def _send(self, task: Waiting, machine: Machine) -> None:
+        self.started.add(task.task_id)
         lengths = self.lengths[task.task_id]
         end_at = self.now + lengths.pop()
         machine.ends.append((end_at, task.task_id))
@@ -225,6 +210,7 @@ class World:
             boots=self.boots,
             common_error=0.0,
             nodes_allowed=self.settings.nodes_max - len(self.machines),
+            tasks_started=len(self.started),
         )
 
     def _seen(self, machine: Machine) -> NodeView:

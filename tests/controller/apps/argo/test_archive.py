@@ -163,7 +163,7 @@ class TestUnreadableFiles:
 
     def test_an_archive_that_is_not_there(self, tmp_path: Path) -> None:
         archive = open_archive(ArchiveAddress(url=str(tmp_path / "nowhere")))
-        with pytest.raises(MissingFile, match="nowhere"):
+        with pytest.raises(ArchiveError, match="nowhere is not there"):
             archive.index_names()
 
 

@@ -1,0 +1,324 @@
+"""A nasty world plays against the planner: nothing that it may do breaks what must hold.
+
+Messages come late, twice, in any order; nodes are lost at any time, workers go and come back; what
+can fail fails; subscriptions change in the middle; clocks step back. After each event the books
+must agree, a replay of the journal and a restored snapshot must command the same (`World`). In the
+end the world turns kind: then every task must end, driven by nothing but answers and `WakeAt`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from planner.commands import (
+    AnyCommand,
+    CombineProduct,
+    CutTask,
+    DeliverProduct,
+    DrainNode,
+    ProvisionNode,
+    RemoveNode,
+    RunPart,
+    SetWorkers,
+)
+from planner.events import (
+    AnyEvent,
+    AttemptLost,
+    CombineFailed,
+    DeliveryFailed,
+    NodeLost,
+    NodeReady,
+    NodeRefused,
+    NodeRemoved,
+    OffersChanged,
+    PartFailed,
+    ProductCombined,
+    ProductDelivered,
+    SettingsChanged,
+    SubscriptionAdded,
+    SubscriptionPaused,
+    SubscriptionRemoved,
+    SubscriptionResumed,
+    TaskRefused,
+)
+from planner.importance import ORDERS
+from planner.lifecycle import NodeState
+from planner.model import NodeOffer
+from planner.settings import DispatchSettings, PlannerSettings, ScalingSettings
+from tests.planner.building import archive_stands, cut, finished, product, subscription, update
+from tests.planner.nasty import POLICIES, Fickle, Wish, World
+
+START_AT = 1_700_000_000.123
+"""A realistic instant: what is added to it is rounded."""
+
+SMALL = NodeOffer(
+    node_type="small", slots=1, slots_max=2, boot_s=2.0, nodes_max=3, price_per_h=36.0
+)
+BIG = NodeOffer(
+    node_type="big",
+    slots=2,
+    slots_max=3,
+    speed=1.7,
+    boot_s=5.0,
+    nodes_max=2,
+    price_per_h=90.0,
+    quantum_s=60.0,
+)
+NAMES = ("a", "b", "c", "d")
+STEPS_TO_THE_END_MAX = 2000
+
+scalings = st.builds(
+    ScalingSettings,
+    policy=st.sampled_from(sorted(POLICIES)),
+    nodes_min=st.integers(0, 1),
+    nodes_max=st.integers(1, 5),
+    budget=st.sampled_from([None, 10.0, 30.0]),
+    budget_period_s=st.just(600.0),
+    best_effort_s=st.just(300.0),
+    margin_s=st.sampled_from([0.0, 10.0]),
+    threshold_s=st.sampled_from([5.0, 60.0]),
+    signal_interval_s=st.sampled_from([0.0, 5.0]),
+    registration_s_max=st.sampled_from([7.7, 30.0]),
+)
+dispatches = st.builds(
+    DispatchSettings,
+    order=st.sampled_from(ORDERS),
+    attempts_max=st.integers(1, 4),
+    retry_s=st.sampled_from([0.1, 1.0]),
+    retry_s_max=st.just(4.0),
+    reserve_part_s_max=st.sampled_from([0.0, 0.25, 10.0]),
+    matches_per_step_max=st.integers(1, 3),
+)
+knobs = st.builds(PlannerSettings, scaling=scalings, dispatch=dispatches)
+names = st.sampled_from(NAMES)
+places = st.integers(0, 30)
+
+
+class NastyWorld(RuleBasedStateMachine):
+    """The rules of what a world may do."""
+
+    @initialize(settings=knobs, number=st.sampled_from([None, 0, 3]))
+    def begin(self, settings: PlannerSettings, number: int | None) -> None:
+        self.world = World(settings, START_AT)
+        self.said: list[AnyEvent] = []
+        self.versions = dict.fromkeys(NAMES, 0)
+        self.world.happen(OffersChanged(at=START_AT, offers=(SMALL, BIG)))
+        if number is not None:
+            self.arrive(number)
+
+    @rule()
+    def judge(self) -> None:
+        self.world.tick()
+
+    @rule(by_s=st.sampled_from([1e-6, 0.1, 1.0, 3.7, 20.0, 61.0, -0.5, -3.0]))
+    def move_the_clock(self, by_s: float) -> None:
+        self.world.now += by_s
+        self.world.tick()
+
+    @rule()
+    def sleep_until_woken(self) -> None:
+        if self.world.wake_at is not None:
+            self.world.now = max(self.world.now, self.world.wake_at)
+            self.world.tick()
+
+    @rule()
+    def restart(self) -> None:
+        self.world.restart()
+
+    @rule(
+        name=names,
+        deadline_s=st.sampled_from([None, 3.0, 20.0, 300.0]),
+        firm=st.booleans(),
+        backfill=st.booleans(),
+        priority=st.sampled_from([0.0, 1.0, 5.0]),
+    )
+    def wish(self, name: str, **wishes: Any) -> None:
+        self.versions[name] += 1
+        priority = wishes.pop("priority")
+        wanted = subscription(name, version=self.versions[name], **wishes)
+        old = self.world.wishes.get(name)
+        if old is None:
+            self.world.wishes[name] = Wish(
+                version=wanted.version, backfill=wanted.backfill, since=self.world.newest
+            )
+        else:
+            old.version = wanted.version
+            if self.world.covered_to(name) is None:
+                old.backfill = wanted.backfill
+        added = SubscriptionAdded(at=self.at(), subscription=replace(wanted, priority=priority))
+        self.world.happen(added)
+
+    @rule(name=names)
+    def pause(self, name: str) -> None:
+        self.say(SubscriptionPaused(at=self.at(), subscription_id=name))
+
+    @rule(name=names)
+    def resume(self, name: str) -> None:
+        self.say(SubscriptionResumed(at=self.at(), subscription_id=name))
+
+    @rule(name=names)
+    def remove(self, name: str) -> None:
+        self.world.happen(SubscriptionRemoved(at=self.at(), subscription_id=name))
+        self.world.wishes.pop(name, None)
+
+    @rule(ahead=st.sampled_from([0, 1, 1, 1, 3]))
+    def update(self, ahead: int) -> None:
+        newest = self.world.newest
+        self.arrive(ahead if newest is None else newest + ahead)
+
+    @rule(place=places, mood=st.sampled_from(["good", "good", "good", "bad", "fatal", "lost"]))
+    def answer(self, place: int, mood: str) -> None:
+        if self.world.unanswered:
+            command = self.world.unanswered.pop(place % len(self.world.unanswered))
+            for event in self.answers(command, mood):
+                self.say(event)
+
+    @rule(place=places)
+    def answer_and_go_on(self, place: int) -> None:
+        """Answer a command now and once more later: a doubled message."""
+        if self.world.unanswered:
+            command = self.world.unanswered[place % len(self.world.unanswered)]
+            for event in self.answers(command, "good"):
+                self.say(event)
+
+    @rule(place=places)
+    def say_again(self, place: int) -> None:
+        if self.said:
+            self.world.happen(replace(self.said[-1 - place % len(self.said)], at=self.at()))
+
+    @rule(place=places, workers=st.integers(0, 3))
+    def workers_come_and_go(self, place: int, workers: int) -> None:
+        if node_id := self.some_node(place):
+            self.say(NodeReady(at=self.at(), node_id=node_id, workers=workers))
+
+    @rule(place=places, end=st.sampled_from(["lost", "removed", "refused"]))
+    def a_node_goes(self, place: int, end: str) -> None:
+        node_id = self.some_node(place)
+        if not node_id:
+            return
+        ends: dict[str, AnyEvent] = {
+            "lost": NodeLost(at=self.at(), node_id=node_id, reason="gone"),
+            "removed": NodeRemoved(at=self.at(), node_id=node_id),
+            "refused": NodeRefused(at=self.at(), node_id=node_id, reason="no quota", retry=False),
+        }
+        self.say(ends[end])
+
+    @rule(settings=knobs)
+    def change_settings(self, settings: PlannerSettings) -> None:
+        self.world.happen(SettingsChanged(at=self.at(), settings=settings))
+
+    @rule(offers=st.sampled_from([(SMALL,), (BIG,), (SMALL, BIG), ()]))
+    def change_offers(self, offers: tuple[NodeOffer, ...]) -> None:
+        self.world.happen(OffersChanged(at=self.at(), offers=offers))
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.turn_kind()
+
+    def turn_kind(self) -> None:
+        """Answer all that is asked, and assert that every task ends."""
+        world, books = self.world, self.world.planner.books
+        self.change_offers((SMALL, BIG))
+        if books.settings.scaling.policy == Fickle.name:
+            self.change_settings(PlannerSettings())
+        for node in list(books.fleet.nodes.values()):
+            if node.state in {NodeState.READY, NodeState.DRAINING}:
+                world.happen(NodeReady(at=self.at(), node_id=node.id, workers=node.workers))
+        world.tick()
+        for _ in range(STEPS_TO_THE_END_MAX):
+            if world.unanswered:
+                for event in self.answers(world.unanswered.pop(0), "good"):
+                    world.happen(event)
+                world.now += 0.01
+            elif world.wake_at is not None:
+                world.now = max(world.now, world.wake_at)
+            else:
+                break
+            world.tick()
+        assert not books.backlog.tasks, "tasks wait, and nobody will wake the planner"
+        world.check_given()
+
+    def arrive(self, number: int) -> None:
+        newest = self.world.newest
+        event = archive_stands(self.at()) if number == 0 else update(self.at(), number)
+        self.world.newest = number if newest is None else max(newest, number)
+        for wish in self.world.wishes.values():
+            if newest is None and not wish.backfill:
+                wish.since = number - 1
+        self.say(event)
+
+    def say(self, event: AnyEvent) -> None:
+        self.said.append(event)
+        self.world.happen(event)
+
+    def at(self) -> float:
+        return self.world.now
+
+    def some_node(self, place: int) -> str:
+        """Return a node that was asked for, mostly one of the last."""
+        ids = self.world.node_ids
+        return ids[-1 - place % len(ids)] if ids else ""
+
+    def answers(self, command: AnyCommand, mood: str) -> list[AnyEvent]:
+        """Return what may come of a command."""
+        good = self.good_answer(command)
+        if mood == "good" or good is None:
+            return [good] if good else []
+        return [self.bad_answer(command, mood, good)]
+
+    def good_answer(self, command: AnyCommand) -> AnyEvent | None:
+        at = self.at()
+        match command:
+            case CutTask(task_id=task_id):
+                number = int(task_id[1:].partition(".")[0])
+                files = [(7 * number + 31 * part) % 500 for part in range(number % 4 + 1)]
+                return cut(task_id, at, *files)
+            case RunPart():
+                return finished(command, at, run_s=0.1 + len(command.part_id) / 3)
+            case CombineProduct(task_id=task_id, attempt=attempt):
+                return ProductCombined(
+                    at=at, task_id=task_id, attempt=attempt, run_s=0.3, product=product()
+                )
+            case DeliverProduct(task_id=task_id, attempt=attempt):
+                return ProductDelivered(
+                    at=at, task_id=task_id, attempt=attempt, run_s=0.7, manifest_url="m"
+                )
+            case ProvisionNode(node_id=node_id, workers=n) | SetWorkers(node_id=node_id, workers=n):
+                return NodeReady(at=at, node_id=node_id, workers=n)
+            case RemoveNode(node_id=node_id):
+                return NodeRemoved(at=at, node_id=node_id)
+        assert isinstance(command, DrainNode)
+        return None
+
+    def bad_answer(self, command: AnyCommand, mood: str, good: AnyEvent) -> AnyEvent:
+        at, why, retry = self.at(), "bad luck", mood == "bad"
+        match command:
+            case CutTask(task_id=task_id):
+                return TaskRefused(at=at, task_id=task_id, reason=why)
+            case RunPart(part_id=part_id, attempt=n) if mood == "lost":
+                return AttemptLost(at=at, part_id=part_id, attempt=n, reason=why)
+            case RunPart(part_id=part_id, attempt=n):
+                return PartFailed(at=at, part_id=part_id, attempt=n, reason=why, retry=retry)
+            case CombineProduct(task_id=task_id, attempt=n):
+                return CombineFailed(at=at, task_id=task_id, attempt=n, reason=why, retry=retry)
+            case DeliverProduct(task_id=task_id, attempt=n):
+                return DeliveryFailed(at=at, task_id=task_id, attempt=n, reason=why, retry=retry)
+            case ProvisionNode(node_id=node_id) if mood == "lost":
+                return NodeLost(at=at, node_id=node_id, reason=why)
+            case ProvisionNode(node_id=node_id):
+                return NodeRefused(at=at, node_id=node_id, reason=why, retry=retry)
+        return good
+
+
+TestNastyWorld = NastyWorld.TestCase
+TestNastyWorld.settings = settings(
+    max_examples=100,
+    stateful_step_count=60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
