@@ -9,11 +9,11 @@ ARGS :=
 BIN := $(VENV)/bin
 PRODUCT := planner partitioners sim controller
 
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench kill-campaign lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
 
 demo: $(VENV)/.run ## show it at work, on an archive of its own making (ARGS="--archive DIR" for yours)
 	$(BIN)/slackwater demo $(ARGS)
@@ -33,6 +33,9 @@ format: $(VENV)/.dev ## let ruff format the code and mend what it can
 
 bench: $(VENV)/.dev ## measure what docs/reference/performance.md states
 	$(BIN)/python -m bench $(ARGS)
+
+kill-campaign: $(VENV)/.dev ## kill workers at 20 seeded random moments; prints docs/reference/campaigns.md's table
+	$(BIN)/pytest tests/controller/test_kills.py -m '' -k workers_are_killed --quiet --capture=no $(ARGS)
 
 clean: ## remove the environment and everything else that was made here
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -14,6 +14,15 @@ MODULES = ("handling", "ranking", "evaluation", "matching", "engine", "index")
 
 LIMITS: Mapping[str, tuple[str, float]] = {
     "cost_ratio_100000_to_1000_waiting": ("<=", 2.0),
+    "arrival_and_start_to_bare_heap_1000": ("<=", 2.0),
+    "arrival_and_start_to_bare_heap_10000": ("<=", 2.0),
+    "arrival_and_start_to_bare_heap_100000": ("<=", 2.0),
+    "ratio_to_tree": ("<=", 3.0),
+    "add_max_ms": ("<=", 50.0),
+    "engine_ratio_to_plain_dask": ("<=", 1.5),
+    "mediterranean_count_ms": ("<=", 50.0),
+    "pacific_count_ms": ("<=", 50.0),
+    "globe_count_ms": ("<=", 50.0),
 }
 """What is promised; a figure without a limit is for reading."""
 

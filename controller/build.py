@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-BUILD = f"slackwater {version('slackwater')}"
-"""Name and version: what a journal says that it was written by."""
+VERSION = version("slackwater")
+
+BUILD = f"slackwater {VERSION}"
+"""What a journal or product says that it was made by."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver
@@ -14,9 +14,6 @@ from typing import Any
 from controller.children import end_with_parent, out_of_reach_of_ctrl_c
 from planner.model import Product
 
-PRELOADED = ["controller.apps.argo.combine"]
-"""Imported once in the fork server, so that a fresh process combines at once."""
-
 
 class CombiningPool:
     """Runs an application's `combine`; a process that dies fails its product only for now.
@@ -25,14 +22,16 @@ class CombiningPool:
     ----------
     scratch : Path
         For temporary files; those of a process that is ended stay there.
+    preload : sequence of str, optional
+        Modules imported once in the fork server, so that a fresh process combines at once.
     workers_max : int
         Products combined at the same time.
     """
 
-    def __init__(self, scratch: Path, workers_max: int = 1) -> None:
+    def __init__(self, scratch: Path, *, preload: Sequence[str] = (), workers_max: int = 1) -> None:
         self._scratch = scratch
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOADED)
+        self._context.set_forkserver_preload(list(preload))
         with out_of_reach_of_ctrl_c():
             forkserver.ensure_running()
         self._workers_max = workers_max

@@ -25,10 +25,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from controller.destinations import Destinations, without_user
 from controller.errors import DeliveryError
+from controller.product_files import MANIFEST_ENDING, PRODUCT_ENDING, manifest_url
 from planner.model import Product
-
-PRODUCT_ENDING = ".nc"
-MANIFEST_ENDING = ".manifest.json"
 
 BLOCK_BYTES = 4 * 2**20
 """Copied at once [bytes]: large enough for a far store, small beside a worker's memory."""
@@ -125,12 +123,6 @@ def _unopened(url: str, error: ImportError | ValueError) -> str:
     return (
         f"destination {without_user(url)} cannot be opened: {error}. Install what its scheme needs"
     )
-
-
-def manifest_url(product_url: str) -> str:
-    """Return where the manifest of a product lies: beside it."""
-    assert product_url.endswith(PRODUCT_ENDING), product_url
-    return product_url.removesuffix(PRODUCT_ENDING) + MANIFEST_ENDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,8 +83,12 @@ class Dispatcher:
         self._combining = combining
         self._report = report
         self._ending = threading.Event()
+        # One thread each: what is prepared goes out in the order of the commands, and an update that
+        # many subscriptions match is many cuts, behind which no part may have to wait.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="preparing")
+        self._measuring = ThreadPoolExecutor(1, thread_name_prefix="measuring")
         self._delivering = ThreadPoolExecutor(DELIVERIES_MAX, thread_name_prefix="delivering")
+        self._pools = (self._preparing, self._measuring, self._delivering)
 
     def carry_out(self, commands: Iterable[AnyCommand]) -> None:
         """Begin to carry commands out."""
@@ -94,9 +98,10 @@ class Dispatcher:
                 case RunPart():
                     parts.append(command)
                 case CutTask():
-                    self._begin(self._preparing, self._cut, command)
+                    self._begin(self._measuring, self._cut, command)
                 case StopPart():
-                    self._engine.stop(command.part_id, command.attempt)
+                    # Not at once: it must not overtake the part that it stops.
+                    self._preparing.submit(self._engine.stop, command.part_id, command.attempt)
                 case CombineProduct():
                     self._begin(self._preparing, self._combine, command)
                 case DeliverProduct():
@@ -112,10 +117,10 @@ class Dispatcher:
     def close(self) -> None:
         """Stop acting: what has not begun is left undone, and what is under way is given up."""
         self._ending.set()
-        for pool in (self._preparing, self._delivering):
+        for pool in self._pools:
             pool.shutdown(wait=False, cancel_futures=True)
         self._cutting.close()
-        for pool in (self._preparing, self._delivering):
+        for pool in self._pools:
             pool.shutdown(wait=True)
         self._combining.close()
 

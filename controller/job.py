@@ -31,6 +31,10 @@ from planner.events import (
 from planner.model import Subscription, UnitCosts
 from planner.results import Results
 
+BOOTS_FAILED_MAX = 6
+"""A job whose nodes so often in a row do not come up ends: about a minute after the first of them.
+A service would go on trying; nobody may be there to see that a job does."""
+
 Wave = Callable[[], Sequence[AnyEvent] | None]
 """Asked again and again what arrives from outside: None is "not yet", what it returns is all."""
 
@@ -158,11 +162,6 @@ def run(
         service.run(lambda planner: bool(asked_to_stop) or ahead.is_over(planner, inbox))
     outcome.ended_at = time.time()
     return outcome
-
-
-BOOTS_FAILED_MAX = 6
-"""A job whose nodes so often in a row do not come up ends: about a minute after the first of them.
-A service would go on trying; nobody may be there to see that a job does."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -82,6 +82,11 @@ class WorkerConnection(Protocol):
         """
 
 
+def node_of(worker_name: str) -> str:
+    """Return the node that a worker named ``<node id>/<k>`` belongs to."""
+    return worker_name.rpartition("/")[0]
+
+
 class NodeState(StrEnum):
     """How a node stands with its provider."""
 
@@ -136,7 +141,6 @@ class Application(Protocol):
     """
 
     name: str
-    version: str
     extract: Callable[[Any], Fragment]
     combine: Callable[[Any], Product]
 

@@ -139,18 +139,20 @@ class Service:
         self._inbox = inbox
         self._outbox = outbox
         self._watch = watch
-        self._wake_at: float | None = None
+        # A planner that was restored has asked for its wake-up in another life.
+        self._wake_at = planner.books.desk.woken_for
 
     def run(self, done: Callable[[Planner], bool]) -> None:
         """Handle events until `done` says that nothing is left to do."""
         while not done(self.planner):
             batch = self._inbox.batch(self._patience_s())
-            if batch or self._is_awake(time.time()):
-                self._step(batch)
+            now = time.time()
+            if batch or self._is_awake(now):
+                self._step(batch, now)
 
-    def _step(self, batch: list[AnyEvent]) -> None:
+    def _step(self, batch: list[AnyEvent], now: float) -> None:
         steps = [(event, self.planner.handle(event)) for event in batch]
-        tick = Ticked(at=time.time())
+        tick = Ticked(at=now)
         commands = self.planner.handle(tick)
         if self.planner.changed:
             steps.append((tick, commands))

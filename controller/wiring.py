@@ -66,7 +66,7 @@ def running_service(
         hung = _HungWorkers()
         engine = DaskEngine(inbox.put, lease_s=settings.engine.lease_s, on_hung=hung.kill)
         ends.callback(engine.close)
-        nodes = _process_nodes(settings, engine, folders)
+        nodes = _process_nodes(settings, engine, folders, application)
         hung.nodes = nodes
         ends.callback(nodes.close)
         keeper = NodeKeeper(nodes, inbox.put)
@@ -77,7 +77,7 @@ def running_service(
             keeper=keeper,
             cutting=CuttingProcess(),
             destinations=destinations,
-            combining=CombiningPool(folders.staging),
+            combining=CombiningPool(folders.staging, preload=(application.combine.__module__,)),
             report=inbox.put,
         )
         ends.callback(dispatcher.close)
@@ -105,11 +105,13 @@ def _node_types(settings: Settings) -> list[ProcessNodeType]:
     return [ProcessNodeType(name=name, **asdict(each)) for name, each in settings.nodes.items()]
 
 
-def _process_nodes(settings: Settings, engine: DaskEngine, folders: Folders) -> ProcessNodes:
+def _process_nodes(
+    settings: Settings, engine: DaskEngine, folders: Folders, application: Application
+) -> ProcessNodes:
     return ProcessNodes(
         engine.connection,
         node_types=_node_types(settings),
         folder=folders.nodes,
-        preload=("controller.apps.argo.extract",),
+        preload=(application.extract.__module__,),
         reachable_urls=(str(folders.fragments),),
     )

@@ -290,9 +290,9 @@ def _clear_fleet(books: Books, at: float) -> list[AnyCommand]:
         if node.state is NodeState.DRAINING and not node.running:
             node.move("released")
             commands.append(RemoveNode(node_id=node.id, reason="drained"))
-        elif node.workless_since is not None and node.workless_since + limit_s <= at:
+        elif (since := node.workless_since) is not None and since + limit_s <= at:
             node.move("released")
-            reason = f"no worker joined for {at - node.workless_since:.0f} s"
+            reason = f"no worker joined for {at - since:.0f} s"
             commands.append(RemoveNode(node_id=node.id, reason=reason))
     return commands
 

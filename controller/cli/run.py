@@ -20,6 +20,7 @@ from controller.destinations import Destinations
 from controller.errors import FileFault
 from controller.job import Job, argo_job, opening, run
 from controller.ownership import check_names
+from controller.product_files import product_url
 from controller.wiring import working_folders
 from partitioners.catalogue import Partitioners
 from planner.errors import UnknownPlugin
@@ -131,6 +132,11 @@ def exit_code(outcome: Results) -> Exit:
     return Exit.LATE if any(task.missed for task in outcome.tasks.values()) else Exit.OK
 
 
+def product_path(task: TaskResult) -> str:
+    """Return where a product was delivered to, empty when it was not."""
+    return product_url(task.manifest_url).removeprefix("file://") if task.manifest_url else ""
+
+
 def _row(task: TaskResult) -> tuple[str, ...]:
     return (
         task.product_id,
@@ -157,12 +163,6 @@ def _refuse_unwritable(path: Path, wishes: Sequence[Subscription]) -> None:
 def _standing(wishes: Sequence[Subscription]) -> tuple[Subscription, ...]:
     """Return the same subscriptions as they stood before the news: first deliveries are over."""
     return tuple(replace(wish, backfill=False) for wish in wishes)
-
-
-def product_path(task: TaskResult) -> str:
-    """Return where a product was delivered to, empty when it was not."""
-    stem = task.manifest_url.removesuffix(".manifest.json")
-    return f"{stem}.nc".removeprefix("file://") if stem else ""
 
 
 def _news(job: Job) -> list[AnyEvent]:

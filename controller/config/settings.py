@@ -72,17 +72,14 @@ class NodeTypeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveSettings:
-    """Where the data lie.
+    """How far away the data lie.
 
     Parameters
     ----------
-    url : str or None
-        Folder or fsspec URL that holds the index files and ``dac/``.
     read_latency_s : float
         Added to every file read [s]; declares an archive that is far away.
     """
 
-    url: str | None = None
     read_latency_s: NotNegative = 0.0
 
 

@@ -72,12 +72,6 @@ class Cast:
     measured: Mapping[str, Measured]
 
 
-def write_profile(path: Path, casts: Sequence[Cast], **quirks: Any) -> None:
-    """Write one file, see `profile_file`; folders are made as needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(profile_file(casts, **quirks))
-
-
 def profile_file(
     casts: Sequence[Cast],
     *,

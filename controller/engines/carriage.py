@@ -37,7 +37,7 @@ from controller.engines.messages import (
 )
 from controller.engines.part import pack, run_part
 from controller.errors import EngineError
-from controller.ports import PartWork, Report
+from controller.ports import PartWork, Report, node_of
 from planner.events import AttemptLost, NodeReady, PartFailed, PartFinished
 
 EPITAPHS_MAX = 1000
@@ -298,11 +298,6 @@ async def in_words(future: Future[Any], error: BaseException) -> str:
     for frame in traceback.extract_tb(await future.traceback())[-1:]:
         words += f", in {frame.name} ({frame.filename}:{frame.lineno})"
     return words
-
-
-def node_of(worker_name: str) -> str:
-    """Return the node that a worker named ``<node id>/<k>`` belongs to."""
-    return worker_name.rpartition("/")[0]
 
 
 def head_count(roster: dict[str, str]) -> Counter[str]:

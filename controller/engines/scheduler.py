@@ -52,7 +52,7 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 def own_versions() -> dict[str, str]:
     """Return the versions that a worker must share with its scheduler."""
-    installed = get_versions()["packages"] | {"slackwater": version("slackwater")}
+    installed = get_versions()["packages"] | {"slackwater": VERSION}
     return {name: str(installed[name]) for name in SAME_VERSIONS}
 
 

@@ -24,7 +24,7 @@ from controller.nodes import cgroup
 from controller.nodes.nursery import Nursery
 from controller.nodes.records import DELETION, STANDING, WANTED, Standing, Wanted, read, write
 from controller.nodes.supervisor import NodeStart
-from controller.ports import NodeListing, NodeState, WorkerConnection
+from controller.ports import NodeListing, NodeState, WorkerConnection, node_of
 from planner.model import NodeOffer
 
 START_S_MAX = 60.0
@@ -229,7 +229,7 @@ class ProcessNodes:
 
     def kill_worker(self, worker_name: str) -> None:
         """Kill one worker process, as one that hangs; its node starts another one."""
-        standing = read(self._registry / worker_name.rpartition("/")[0] / STANDING, Standing)
+        standing = read(self._registry / node_of(worker_name) / STANDING, Standing)
         if standing and worker_name in standing.workers:
             standing.workers[worker_name].send(signal.SIGKILL)
 

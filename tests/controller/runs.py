@@ -175,28 +175,26 @@ class Running:
 
     def tree(self) -> list[psutil.Process]:
         """Return all processes that it has started, directly or not, and that run."""
-        try:
-            found = psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
+        found = children_of(self.process.pid, recursive=True)
         self.seen.update(found)
         return found
 
     def running(self, module: str) -> psutil.Process | None:
         """Return its direct child that runs a module of ours, if there is one."""
-        for each in self.tree():
-            is_child = each.ppid() == self.process.pid
-            if is_child and any(module in word for word in command_line(each)):
+        self.tree()
+        for each in children_of(self.process.pid):
+            if any(module in word for word in command_line(each)):
                 return each
         return None
 
     def supervisors(self) -> list[psutil.Process]:
         """Return one process a node: what the nursery has forked."""
-        return children(self.running("controller.nodes.nursery"))
+        nursery = self.running("controller.nodes.nursery")
+        return children_of(nursery.pid) if nursery else []
 
     def workers(self) -> list[psutil.Process]:
         """Return the worker processes: what supervisors have forked."""
-        return [worker for each in self.supervisors() for worker in children(each)]
+        return [worker for each in self.supervisors() for worker in children_of(each.pid)]
 
     def left(self, within_s: float = 0.0) -> list[psutil.Process]:
         """Return the processes seen that still run after this long [s]."""
@@ -234,10 +232,10 @@ class Running:
         return (self.order.folder / "stderr").read_text()
 
 
-def children(parent: psutil.Process | None) -> list[psutil.Process]:
-    """Return the direct children of a process that may be gone."""
+def children_of(pid: int, *, recursive: bool = False) -> list[psutil.Process]:
+    """Return the children of a process, of which any may be gone by now."""
     try:
-        return parent.children() if parent else []
+        return psutil.Process(pid).children(recursive=recursive)
     except psutil.NoSuchProcess:
         return []
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from controller.errors import ArchiveError, StorageError
 from planner.density import Density
 from planner.extent import Extent
 from planner.model import Fragment, Product, UpdateSpan, View
+
+HELD_UP_S_MAX = 30.0
+"""A test that holds an archive up for longer [s] is stuck."""
 
 
 def extract(order: Any) -> Fragment:
@@ -70,6 +75,8 @@ class SmallApplication:
         self.combine: Callable[[Any], Product] = combine
         self._staging = staging
         self.fate = fate
+        self._held_up = ""
+        self._goes_on = threading.Event()
 
     def parameters(self) -> tuple[str, ...]:
         return ("TEMP",)
@@ -95,6 +102,18 @@ class SmallApplication:
         self._refuse(view)
         return Order(product_url=str(self._staging / f"{product_id}.nc"), fate=self.fate)
 
+    @contextmanager
+    def holding_up(self, dataset: str) -> Iterator[None]:
+        """Answer nothing about a dataset meanwhile, as an archive that is slow."""
+        self._held_up = dataset
+        self._goes_on.clear()
+        try:
+            yield
+        finally:
+            self._goes_on.set()
+
     def _refuse(self, view: View) -> None:
+        if view.dataset == self._held_up:
+            assert self._goes_on.wait(HELD_UP_S_MAX)
         if view.dataset == "away":
             raise ArchiveError("the archive is away", fix="Wait for it")

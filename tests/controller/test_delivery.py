@@ -17,7 +17,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from controller.delivery import deliver, fault_of_folder, manifest_url
+from controller.delivery import deliver, fault_of_folder
+from controller.product_files import manifest_url
 from controller.destinations import Destinations, without_user
 from controller.errors import DeliveryError
 from planner.model import Product

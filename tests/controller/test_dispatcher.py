@@ -61,15 +61,18 @@ class Belt:
     def __init__(self) -> None:
         self.works: list[PartWork] = []
         self.stopped: list[tuple[str, int]] = []
+        self.told: list[tuple[str, str]] = []
         self.fault: EngineError | None = None
 
     def submit(self, works: Sequence[PartWork]) -> None:
         if self.fault:
             raise self.fault
         self.works += works
+        self.told += [("submit", work.part_id) for work in works]
 
     def stop(self, part_id: str, attempt: int) -> None:
         self.stopped.append((part_id, attempt))
+        self.told.append(("stop", part_id))
 
     def close(self) -> None:
         pass
@@ -181,7 +184,7 @@ def test_a_task_whose_load_cannot_be_read_is_refused(stage: Stage) -> None:
 
 def test_parts_go_to_the_engine_together(stage: Stage) -> None:
     stage.dispatcher.carry_out([run_command("t1/0"), run_command("t1/1")])
-    stage.outcome(cut_command())  # It is prepared after them.
+    stage.outcome(combine_command())  # It is prepared after them.
     assert [(work.part_id, work.attempt, work.order) for work in stage.engine.works] == [
         ("t1/0", 2, "t1-0.a2"),
         ("t1/1", 2, "t1-1.a2"),
@@ -193,7 +196,7 @@ def test_a_part_that_cannot_be_ordered_fails_alone(stage: Stage) -> None:
     failed = stage.inbox.next(lambda event: True)
     assert isinstance(failed, PartFailed)
     assert (failed.part_id, failed.attempt, failed.retry) == ("t1/0", 2, False)
-    stage.outcome(cut_command())
+    stage.outcome(combine_command())
     assert [work.part_id for work in stage.engine.works] == ["t1/1"]
 
 
@@ -253,7 +256,24 @@ def test_nodes_are_the_keepers_and_a_part_that_is_stopped_the_engines(stage: Sta
     removed = stage.inbox.next(lambda event: True)
     assert isinstance(removed, NodeRemoved)
     assert removed.node_id == "n1"
+    stage.outcome(combine_command())  # It is prepared after the stop.
     assert stage.engine.stopped == [("t1/0", 2)]
+
+
+def test_a_stop_never_overtakes_its_part(stage: Stage) -> None:
+    with stage.application.holding_up("near"):
+        stage.dispatcher.carry_out([run_command()])
+        stage.dispatcher.carry_out([StopPart(part_id="t1/0", attempt=2)])
+    stage.outcome(combine_command())
+    assert stage.engine.told == [("submit", "t1/0"), ("stop", "t1/0")]
+
+
+def test_parts_do_not_wait_for_tasks_that_are_being_cut(stage: Stage) -> None:
+    with stage.application.holding_up("far"):
+        stage.dispatcher.carry_out([cut_command(replace(VIEW, dataset="far")), run_command()])
+        stage.outcome(combine_command())
+        assert [work.part_id for work in stage.engine.works] == ["t1/0"]
+    assert isinstance(stage.inbox.next(lambda event: True), TaskCut)
 
 
 def test_what_only_the_planner_and_the_watchers_heed_is_not_acted_on(stage: Stage) -> None:

@@ -14,7 +14,7 @@ import pytest
 from controller.cli import Exit
 from controller.demo.archive import DemoArchive
 from planner.journal import decode_header, read_steps, replay
-from tests.controller.runs import Order, Running, children, delivered
+from tests.controller.runs import Order, Running, children_of, delivered
 
 END_S_MAX = 10.0
 """All processes of a run that is told to end are gone after this long [s]."""
@@ -68,7 +68,8 @@ def parts_run(running: Running) -> bool:
 
 
 def product_is_combined(running: Running) -> bool:
-    return bool(children(running.running("multiprocessing.forkserver")))
+    fork_server = running.running("multiprocessing.forkserver")
+    return fork_server is not None and bool(children_of(fork_server.pid))
 
 
 def product_is_delivered(running: Running) -> bool:

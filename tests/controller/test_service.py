@@ -26,7 +26,15 @@ from planner.events import (
     SubscriptionAdded,
     Ticked,
 )
-from planner.journal import Header, Step, decode_header, read_steps, replay
+from planner.journal import (
+    Header,
+    Step,
+    decode_header,
+    decode_snapshot,
+    encode_snapshot,
+    read_steps,
+    replay,
+)
 from planner.settings import DispatchSettings, PlannerSettings, ScalingSettings
 from tests.planner.building import OFFER, archive_stands, cut, finished, subscription
 
@@ -114,6 +122,26 @@ def test_wakes_are_kept_by_the_loop_and_become_ticks(tmp_path: Path) -> None:
     )
     assert isinstance(again, Ticked)
     assert 0.05 <= again.at - refused.at < 0.5
+
+
+def test_a_planner_that_was_restored_is_woken_when_it_had_asked_for_it(tmp_path: Path) -> None:
+    planner, now = Planner(HEADER.settings), time.time()
+    for event in (
+        OffersChanged(at=now, offers=(OFFER,)),
+        archive_stands(now),
+        SubscriptionAdded(at=now, subscription=subscription(deadline_s=0.2, firm=True)),
+        Ticked(at=now),
+    ):
+        planner.handle(event)
+    assert planner.books.backlog.tasks
+    log = JournalFile(tmp_path / "journal", HEADER)
+    inbox = Inbox()
+    restored = Planner.restore(decode_snapshot(encode_snapshot(planner.snapshot())))
+    service = Service(restored, log, inbox, World(tmp_path / "journal", inbox))
+    give_up_at = time.monotonic() + 20.0
+    service.run(lambda p: not p.books.backlog.tasks or time.monotonic() > give_up_at)
+    log.close()
+    assert not restored.books.backlog.tasks
 
 
 def test_the_journal_of_a_loop_replays(tmp_path: Path) -> None:

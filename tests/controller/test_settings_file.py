@@ -39,7 +39,7 @@ planner:
   dispatch: {order: laxity}
 nodes:
   small: {slots: 2, price_per_h: 0.05, boot_s: 2.5, cpu_quota: 0.5}
-archive: {url: gdac, read_latency_s: 0.02}
+archive: {read_latency_s: 0.02}
 datasets: {argo: 10.17882/42182, mine: 10.5281/zenodo.1}
 delivery: {roots: [out, /data/out], schemes: [file, s3]}
 engine: {lease_s: 10}
@@ -54,7 +54,7 @@ engine: {lease_s: 10}
     assert settings.nodes == {
         "small": NodeTypeSettings(slots=2, price_per_h=0.05, boot_s=2.5, cpu_quota=0.5)
     }
-    assert (settings.archive.url, settings.archive.read_latency_s) == ("gdac", 0.02)
+    assert settings.archive.read_latency_s == 0.02
     assert settings.datasets["mine"] == "10.5281/zenodo.1"
     assert settings.delivery.roots == ("out", "/data/out")
     assert settings.engine.lease_s == 10

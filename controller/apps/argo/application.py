@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from importlib.metadata import version
 
 from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.combine import combine
@@ -13,6 +12,7 @@ from controller.apps.argo.parameters import BIOGEOCHEMICAL
 from controller.apps.argo.policy import check_options
 from controller.apps.argo.rows import CORE_PARAMETERS, Kind
 from controller.errors import ArchiveError
+from controller.product_files import PRODUCT_ENDING
 from planner.density import Density
 from planner.errors import InvalidSubscription
 from planner.extent import Extent
@@ -45,7 +45,6 @@ class ArgoApplication:
         staging_url: str,
         catalogue: Catalogue,
     ) -> None:
-        self.version = version("slackwater")
         self.extract: Callable[[ExtractOrder], Fragment] = extract
         self.combine: Callable[[CombineOrder], Product] = combine
         self._archive = archive
@@ -115,7 +114,7 @@ class ArgoApplication:
     ) -> CombineOrder:
         """Return the order to combine the fragments of one product."""
         return CombineOrder(
-            product_url=f"{self._staging_url}/{product_id}.nc",
+            product_url=f"{self._staging_url}/{product_id}{PRODUCT_ENDING}",
             product_id=product_id,
             subscription_id=subscription_id,
             view=view,

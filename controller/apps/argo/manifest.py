@@ -12,18 +12,15 @@ from controller.apps.argo.fragment import Harvest
 from controller.apps.argo.merge import KEY
 from controller.apps.argo.orders import CombineOrder
 from controller.apps.argo.policy import policy_of
-from controller.apps.argo.provenance import ACKNOWLEDGEMENT, software_version
+from controller.apps.argo.provenance import ACKNOWLEDGEMENT
 from controller.apps.argo.request import iso_instant, request
 from controller.apps.argo.storage import replacing
+from controller.build import VERSION
+from controller.product_files import manifest_url
 from planner.model import Product
 
 FORMAT = 1
 """Grows when a reader of older manifests would misunderstand a new one."""
-
-
-def manifest_url(product_url: str) -> str:
-    """Return where the manifest of a product lies."""
-    return f"{product_url.removesuffix('.nc')}.manifest.json"
 
 
 def manifest(
@@ -63,7 +60,7 @@ def manifest(
         "left_out": [asdict(file) for file in harvest.left_out],
         "index_faults": list(order.index_faults),
         "software": {
-            "slackwater": software_version(),
+            "slackwater": VERSION,
             "netCDF4": version("netCDF4"),
             "numpy": version("numpy"),
         },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from controller.apps.argo.fragment import Harvest
 from controller.apps.argo.orders import CombineOrder
 from controller.apps.argo.policy import policy_of
 from controller.apps.argo.request import iso_instant, iso_stamp, request
+from controller.build import BUILD, VERSION
 
 ACKNOWLEDGEMENT = (
     "These data were collected and made freely available by the International Argo Program and the "
@@ -27,7 +27,6 @@ def global_attributes(order: CombineOrder, harvest: Harvest) -> dict[str, object
     They tell what it was made of and for, never when: ``date_created`` is, as ACDD has it, the date
     of the last change of the values, so that of the newest source file.
     """
-    made = f"slackwater {software_version()}"
     policy = policy_of(order.view.options).describe(harvest.modes)
     updated = max((source.date_update for source in harvest.sources), default="")
     changed = {"date_created": iso_stamp(updated)} if updated else {}
@@ -43,26 +42,18 @@ def global_attributes(order: CombineOrder, harvest: Harvest) -> dict[str, object
         "creator_name": "Argo",
         "creator_url": "https://argo.ucsd.edu",
         "processing_level": f"Argo quality control; user mode {policy['mode']}",
-        "history": " ".join([*changed.values(), f"selected and merged by {made}"]),
+        "history": " ".join([*changed.values(), f"selected and merged by {BUILD}"]),
         "references": f"https://doi.org/{order.view.dataset}",
         "doi": order.view.dataset,
         "license": "Argo data are freely available; see acknowledgement",
         "acknowledgement": ACKNOWLEDGEMENT,
         **changed,
         **_bounds(order, harvest),
-        "slackwater_version": software_version(),
+        "slackwater_version": VERSION,
         "slackwater_subscription": order.subscription_id,
         "slackwater_request": _json(request(order.view)),
         "slackwater_policy": _json(policy),
     }
-
-
-def software_version() -> str:
-    """Return the version of slackwater that runs, or "0" where it is not installed."""
-    try:
-        return version("slackwater")
-    except PackageNotFoundError:
-        return "0"
 
 
 def _summary(harvest: Harvest) -> str:

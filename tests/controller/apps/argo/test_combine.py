@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from controller.apps.argo.combine import combine
 from controller.apps.argo.fragment import PROFILE, Harvest, LeftOut, Source
-from controller.apps.argo.manifest import manifest_url
+from controller.product_files import manifest_url
 from controller.apps.argo.merge import merge
 from controller.apps.argo.product import content_digest
 from controller.demo.profiles import Cast, Measured, profile_file

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from controller.apps.argo.combine import combine
-from controller.apps.argo.manifest import manifest_url
+from controller.product_files import manifest_url
 from controller.apps.argo.product import content_digest
 from controller.apps.argo.storage import replacing
 from controller.demo.profiles import Measured, profile_file
