@@ -83,7 +83,7 @@ class Dispatcher:
         self._combining = combining
         self._report = report
         self._ending = threading.Event()
-        # One thread each: what is prepared goes out in the order of the commands, and an update that
+        # One thread each: what is prepared goes out in the order of the commands. An update that
         # many subscriptions match is many cuts, behind which no part may have to wait.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="preparing")
         self._measuring = ThreadPoolExecutor(1, thread_name_prefix="measuring")
@@ -134,9 +134,14 @@ class Dispatcher:
         if done.cancelled():
             return
         error = done.exception()
-        for event in [done.result()] if error is None else failures(command, error):
-            if event is not None:
-                self._report(event)
+        if error is not None:
+            self._fail(command, error)
+        elif (event := done.result()) is not None:
+            self._report(event)
+
+    def _fail(self, command: Doable, error: BaseException) -> None:
+        for event in failures(command, error):
+            self._report(event)
 
     def _cut(self, command: CutTask) -> AnyEvent:
         application = self._applications[command.view.application]
@@ -150,8 +155,7 @@ class Dispatcher:
             try:
                 works.append(self._work(command))
             except SlackwaterError as error:
-                for event in failures(command, error):
-                    self._report(event)
+                self._fail(command, error)
         self._engine.submit(works)
 
     def _work(self, command: RunPart) -> PartWork:
@@ -184,7 +188,7 @@ class Dispatcher:
             return
         error = done.exception()
         if error is not None:
-            self._report(*failures(command, error))
+            self._fail(command, error)
             return
         self._report(
             ProductCombined(

@@ -5,6 +5,7 @@ Commands import what they need when they run, so that help answers at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import IntEnum
 
@@ -37,6 +38,10 @@ def main() -> None:
     except SlackwaterError as error:
         _say("red", "error", str(error))
         sys.exit(Exit.FAILED)
+    except BrokenPipeError:
+        # Who read the results wants no more of them. What is left in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.OK)
     except Interrupted:
         _say("yellow", "interrupted", "what was started has ended, what was delivered is whole")
         sys.exit(Exit.INTERRUPTED)

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
+from controller.apps.argo.archive import open_archive
+from controller.apps.argo.catalogue import profile_indexes
 from controller.apps.argo.orders import ArchiveAddress
 from controller.cli import Exit
 from controller.cli.display import messages, print_json, results, slack, span, table
@@ -85,6 +87,10 @@ def run_demo(*, archive: str | None, out: Path, policy: str, as_json: bool) -> E
     """Run the command and return its exit code."""
     check_names()
     ways = [_way(name, out) for name in dict.fromkeys((policy, "none"))]
+    if archive is not None:
+        profile_indexes(
+            open_archive(ArchiveAddress(url=archive))
+        )  # Refuse it before making a place.
     make_place(out)
     load = _load(archive, out)
     shutil.copy(str(files("controller.demo") / "subscriptions.yaml"), ways[0].wishes)
@@ -118,7 +124,7 @@ def _way(policy: str, out: Path) -> Way:
 def _try(way: Way, load: Load) -> Trial:
     forecast = _forecast(way, load)
     messages().print(
-        f"\n[bold]policy {way.policy}[/], forecast: {_brief(forecast)}",
+        f"\n[bold]policy {way.policy}[/]. Forecast: {_brief(forecast)}. Now for real:",
         highlight=False,
         soft_wrap=True,
     )
@@ -269,6 +275,5 @@ def _brief(outcome: Results) -> str:
     held_s = outcome.fleet.node_seconds(outcome.ended_at)
     cost = held_s / 3600.0 * NODES.price_per_h
     nodes = outcome.fleet.peak()
-    return (
-        f"{met} of {len(due)} deadlines met, up to {nodes} nodes, {held_s:.0f} node-s ({cost:.4f})"
-    )
+    held = f"{held_s:.0f} node-s, cost {cost:.4f}"
+    return f"{met} of {len(due)} deadlines met, up to {nodes} nodes, {held}"

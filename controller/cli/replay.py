@@ -15,7 +15,8 @@ from rich.progress import track
 
 from controller.build import BUILD
 from controller.cli import Exit
-from controller.cli.display import messages, print_json, results, span, table
+from controller.cli.display import messages, print_json, results
+from controller.cli.story import Story
 from planner.commands import (
     AnyCommand,
     DrainNode,
@@ -29,8 +30,6 @@ from planner.errors import BrokenJournal
 from planner.journal import Difference, Header, Step, decode_header, read_steps, replay
 from planner.scaling.catalogue import Policies
 
-_TOLD = (ProvisionNode, SetWorkers, DrainNode, UndrainNode, RemoveNode, Notify)
-
 
 def replay_journal(path: Path, *, exact: bool, as_json: bool) -> Exit:
     """Run the command and return its exit code."""
@@ -41,17 +40,19 @@ def replay_journal(path: Path, *, exact: bool, as_json: bool) -> Exit:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Header, Iterator[Step]]]:
     try:
-        with path.open("rb") as lines:
-            yield decode_header(lines.readline()), read_steps(lines)
-            lines.seek(-1, os.SEEK_END)
-            if lines.read() != b"\n":
-                messages().print(
-                    "[yellow]warning:[/] the last line is torn and was left out", highlight=False
-                )
+        lines = path.open("rb")
     except OSError as error:
         raise BrokenJournal(f"journal {path} cannot be read: {error.strerror}") from None
-    except BrokenJournal as error:
-        raise BrokenJournal(f"journal {path}: {error.what}", fix=error.fix) from None
+    with lines:
+        try:
+            yield decode_header(lines.readline()), read_steps(lines)
+        except BrokenJournal as error:
+            raise BrokenJournal(f"journal {path}: {error.what}", fix=error.fix) from None
+        lines.seek(-1, os.SEEK_END)
+        if lines.read() != b"\n":
+            messages().print(
+                "[yellow]warning:[/] the last line is torn and was left out", highlight=False
+            )
 
 
 def _compare(header: Header, steps: Iterator[Step], as_json: bool) -> Exit:
@@ -110,23 +111,28 @@ def _told(command: AnyCommand | None, other: AnyCommand | None) -> str:
 
 
 def _tell(header: Header, steps: Iterator[Step], as_json: bool) -> Exit:
-    first_at: float | None = None
-    told: list[tuple[float, str, str, str]] = []
-    for step in steps:
-        first_at = step.event.at if first_at is None else first_at
-        for command in step.commands:
-            if isinstance(command, _TOLD):
-                subject = command.task_id if isinstance(command, Notify) else command.node_id
-                what = command.kind.value if isinstance(command, Notify) else type(command).__name__
-                why = command.text if isinstance(command, Notify) else command.reason
-                told.append((step.event.at - first_at, subject, what, why))
     if as_json:
-        names = ("after_s", "subject", "what", "why")
-        print_json(
-            {"build": header.build, "decisions": [dict(zip(names, t, strict=True)) for t in told]}
-        )
+        print_json({"build": header.build, "decisions": list(_decisions(steps))})
         return Exit.OK
-    rows = [(span(after_s), subject, what, escape(why)) for after_s, subject, what, why in told]
-    title = f"{escape(header.build)}: what was decided, and why"
-    results().print(table(title, (">After", "Of", "What", "Why"), rows))
+    story = Story()
+    for step in steps:
+        for line in story.tell(step.event, list(step.commands)):
+            results().print(line, highlight=False, soft_wrap=True)
     return Exit.OK
+
+
+def _decisions(steps: Iterator[Step]) -> Iterator[dict[str, float | str]]:
+    began_at: float | None = None
+    for step in steps:
+        began_at = step.event.at if began_at is None else began_at
+        for command in step.commands:
+            match command:
+                case Notify():
+                    told = command.task_id, command.kind.value, command.text
+                case ProvisionNode() | SetWorkers() | DrainNode() | UndrainNode() | RemoveNode():
+                    told = command.node_id, type(command).__name__, command.reason
+                case _:
+                    continue
+            subject, what, why = told
+            after_s = step.event.at - began_at
+            yield {"after_s": after_s, "subject": subject, "what": what, "why": why}

@@ -65,7 +65,7 @@ def run_job(
             destinations=destinations,
             now=time.time(),
         )
-        for warning in wishes.warnings:
+        for warning in (*wishes.warnings, *map(str, job.source.catalogue.faults)):
             messages().print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
         _refuse_unwritable(subscriptions, wishes.subscriptions)
         if since is None:
@@ -115,10 +115,12 @@ def show(outcome: Results, as_json: bool) -> None:
     results().print(
         table(
             "Products",
-            ("=Product", ">Rows", ">Size", "Outcome", ">Deadline", ">Slack", "Delivered to"),
+            ("=Product", ">Rows", ">Size", "Outcome", ">Deadline", ">Slack"),
             [_row(task) for task in tasks],
         )
     )
+    for task in tasks:
+        results().print(_whereabouts(task), highlight=False, soft_wrap=True)
     results().print(
         f"Nodes were held for {span(held_s)} in all, at most {outcome.fleet.peak()} at a time."
     )
@@ -145,8 +147,15 @@ def _row(task: TaskResult) -> tuple[str, ...]:
         OUTCOMES[task.outcome],
         span(task.deadline_s),
         slack(task.slack_s),
-        escape(product_path(task) or task.text),
     )
+
+
+def _whereabouts(task: TaskResult) -> str:
+    """Return where a product lies, or why there is none; one without rows is worth a word."""
+    if not task.manifest_url:
+        return f"{task.product_id}: {escape(task.text) or 'nothing new for it'}"
+    nothing = "" if task.rows else "  [yellow](nothing matched: 0 rows)[/]"
+    return f"{escape(product_path(task))}{nothing}"
 
 
 def _refuse_unwritable(path: Path, wishes: Sequence[Subscription]) -> None:

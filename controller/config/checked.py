@@ -40,7 +40,8 @@ _RULES = {
 def hint(word: str, allowed: Iterable[str]) -> str:
     """Return which allowed names are near a word, or else what is allowed."""
     names = {name.lower(): name for name in allowed}
-    near = get_close_matches(word.lower(), names, n=3)
+    begun = [name for name in names if name and word.lower().startswith(name)]
+    near = begun or get_close_matches(word.lower(), names, n=3)
     if near:
         return f"Did you mean {' or '.join(names[name] for name in near)}?"
     told = sorted(names.values())[:NAMES_TOLD_MAX]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -21,6 +20,7 @@ from distributed.scheduler import heartbeat_interval
 from distributed.versions import get_versions
 from tornado.ioloop import PeriodicCallback
 
+from controller.build import VERSION
 from controller.engines import dask_settings
 from controller.engines.connection import security_of
 from controller.engines.messages import TOPIC, Message, Roster, WorkerHung, to_wire

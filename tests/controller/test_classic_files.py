@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.demo.classic import Layout, Variable
-from controller.demo.profiles import Cast, Measured, write_profile
+from controller.demo.profiles import Cast, Measured, profile_file
 
 
 def read(content: bytes) -> netCDF4.Dataset:
@@ -90,7 +90,7 @@ def test_a_value_of_no_variable_is_a_bug() -> None:
 
 
 def test_a_profile_file_holds_what_was_measured(tmp_path: Path) -> None:
-    path = tmp_path / "aoml" / "13857" / "profiles" / "D13857_007D.nc"
+    path = tmp_path / "D13857_007D.nc"
     cast = Cast(
         platform=13857,
         cycle=7,
@@ -104,7 +104,7 @@ def test_a_profile_file_holds_what_was_measured(tmp_path: Path) -> None:
             "TEMP": Measured(values=[20.0, np.nan], flags="14", adjusted=[20.5, np.nan]),
         },
     )
-    write_profile(path, [cast], padding="\0")
+    path.write_bytes(profile_file([cast], padding="\0"))
     with netCDF4.Dataset(path) as dataset:
         dataset.set_auto_mask(False)
         dataset.set_auto_chartostring(False)

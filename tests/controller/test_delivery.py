@@ -18,9 +18,9 @@ import fsspec
 import pytest
 
 from controller.delivery import deliver, fault_of_folder
-from controller.product_files import manifest_url
 from controller.destinations import Destinations, without_user
 from controller.errors import DeliveryError
+from controller.product_files import manifest_url
 from planner.model import Product
 
 NAME = "med-v1-u2"

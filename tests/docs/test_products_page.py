@@ -16,8 +16,8 @@ from controller.apps.argo.archive import open_archive
 from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.orders import ArchiveAddress
 from controller.config.settings import ARGO_DOI
-from controller.product_files import manifest_url
 from controller.demo.archive import make_archive
+from controller.product_files import manifest_url
 from planner.extent import GLOBE, Extent, Period
 from planner.model import UpdateSpan, View
 from tests.docs.pages import coded, first_cells, page, rows

@@ -124,7 +124,7 @@ def finished(command: RunPart, at: float, run_s: float = 1.0) -> PartFinished:
 
 
 def opened(settings: PlannerSettings | None = None) -> Planner:
-    """Return a planner that knows its offers and an archive, and keeps one node while work waits."""
+    """Return a planner that knows offers and an archive, and keeps one node while work waits."""
     settings = settings or PlannerSettings()
     scaling = replace(settings.scaling, policy="none")
     planner = Planner(replace(settings, scaling=scaling))

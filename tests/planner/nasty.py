@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from planner.budget import money_left
 from planner.commands import (
     AnyCommand,
     CombineProduct,
@@ -25,7 +26,6 @@ from planner.commands import (
     UndrainNode,
     WakeAt,
 )
-from planner.budget import money_left
 from planner.core import Planner
 from planner.events import (
     AnyEvent,
@@ -33,7 +33,6 @@ from planner.events import (
     CombineFailed,
     DeliveryFailed,
     NodeLost,
-    NodeReady,
     NodeRemoved,
     PartFailed,
     PartFinished,

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from planner.commands import AnyCommand, CombineProduct, DeliverProduct, Notify, ProvisionNode
-from planner.commands import RunPart as Run
+from planner.commands import (
+    AnyCommand,
+    CombineProduct,
+    CutTask,
+    DeliverProduct,
+    Notify,
+    ProvisionNode,
+    RunPart,
+)
 from planner.core import Planner
 from planner.events import (
     AnyEvent,
@@ -38,7 +45,7 @@ def combining(planner: Planner) -> str:
     """Bring a task to where its product is being combined and return its id."""
     task_id = opened_task(planner, 10)
     node_up(planner)
-    feed(planner, finished(one(planner.handle(Ticked(at=2.0)), Run), 3.0))
+    feed(planner, finished(one(planner.handle(Ticked(at=2.0)), RunPart), 3.0))
     return task_id
 
 
@@ -88,7 +95,7 @@ def test_a_delivery_that_failed_twice_is_not_under_way_twice() -> None:
 def test_a_first_delivery_that_is_cut_into_nothing_fails_and_says_so() -> None:
     planner = opened()
     added = SubscriptionAdded(at=0.0, subscription=subscription())
-    (ask,) = planner.handle(added)
+    ask = one(planner.handle(added), CutTask)
     nothing = TaskCut(at=1.0, task_id=ask.task_id, parts=(), partitioner="odd", version="1")
     told = one(planner.handle(nothing), Notify)
     assert (told.kind, told.text) == (NoticeKind.FAILED, "odd cut it into no parts")

@@ -16,7 +16,7 @@ from planner.model import Product
 
 
 def combine(order: CombineOrder) -> Product:
-    """Write the product of these fragments, and its manifest beside it (see `controller.product_files`).
+    """Write the product of these fragments, and its manifest beside it.
 
     Doing it again with the same fragments makes the same file. A product of no rows is valid.
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from controller.apps.argo.combine import combine
 from controller.apps.argo.fragment import PROFILE, Harvest, LeftOut, Source
-from controller.product_files import manifest_url
 from controller.apps.argo.merge import merge
 from controller.apps.argo.product import content_digest
 from controller.demo.profiles import Cast, Measured, profile_file
 from controller.errors import StorageError
+from controller.product_files import manifest_url
 from planner.extent import Extent
 from tests.argo_files import (
     LEVELS,

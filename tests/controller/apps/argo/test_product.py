@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from controller.apps.argo.combine import combine
-from controller.product_files import manifest_url
 from controller.apps.argo.product import content_digest
 from controller.apps.argo.storage import replacing
 from controller.demo.profiles import Measured, profile_file
 from controller.errors import StorageError
+from controller.product_files import manifest_url
 from planner.extent import Box, Extent, Period
 from tests.argo_files import (
     DAY_D,
