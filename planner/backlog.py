@@ -1,7 +1,8 @@
 """The book of tasks and parts: what is to be cut, run, combined and delivered, and in which order.
 
 It owns the tables and the ranked queue over the waiting parts, and moves both along
-`planner.lifecycle`. What to do about a change is decided in `planner.core`.
+`planner.lifecycle`. What to do about a change is decided in `planner.intake`, `planner.progress`
+and `planner.steering`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which waiting task runs first: Eq. 1 of the source chapter, and the orders built on deadlines.
 
 Every ttd shrinks alike as time passes and carries one shared weight, so no rank ever changes with
-time: a task's key is computed once, when it is cut, from its deadline instead of its ttd. Only
-``laxity`` keys change, and only when estimates do.
+time: a task's key is computed from its deadline instead of its ttd, when it is cut, and again only
+when estimates change.
 """
 
 from __future__ import annotations

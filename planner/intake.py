@@ -101,7 +101,7 @@ def open_task(
         subscription=subscription,
         updates=updates,
         arrived_at=at,
-        deadline_at=_deadline(subscription, updates, at),
+        deadline_at=subscription.deadline_from(updates, at),
         reserve_s=books.settle.quantile(books.settings.scaling.launch_quantile),
     )
     books.backlog.add(task)
@@ -118,13 +118,6 @@ def end_early(books: Books, task: Task, by: str, at: float) -> list[AnyCommand]:
         books.fleet.end(part.node_id, part.id, at)
     books.backlog.close(task, by)
     return stops
-
-
-def _deadline(subscription: Subscription, updates: UpdateSpan, at: float) -> float | None:
-    """Return a task's deadline: an instant counts for the first delivery, a duration for all."""
-    if subscription.deadline_at is not None:
-        return subscription.deadline_at if updates.after is None else None
-    return None if subscription.deadline_s is None else at + subscription.deadline_s
 
 
 def _cut(books: Books, task: Task) -> CutTask:

@@ -34,6 +34,17 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateSpan:
+    """The updates that a task delivers: those numbered in (after, upto].
+
+    `after` None means the whole archive as it stood at update `upto` (a first delivery).
+    """
+
+    after: int | None
+    upto: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """A standing wish for a view of a dataset.
 
@@ -67,6 +78,15 @@ class Subscription:
     priority: float = 1.0
     backfill: bool = False
 
+    def deadline_from(self, updates: UpdateSpan, at: float) -> float | None:
+        """Return when these updates, received at an instant, must be delivered [POSIX s].
+
+        A duration counts for every delivery, an instant for the first one only.
+        """
+        if self.deadline_at is not None:
+            return self.deadline_at if updates.after is None else None
+        return None if self.deadline_s is None else at + self.deadline_s
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
@@ -93,17 +113,6 @@ class Observations:
     def __len__(self) -> int:
         """Return the number of profiles."""
         return len(self.time_s)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateSpan:
-    """The updates that a task delivers: those numbered in (after, upto].
-
-    `after` None means the whole archive as it stood at update `upto` (a first delivery).
-    """
-
-    after: int | None
-    upto: int
 
 
 def product_id(subscription_id: str, version: int, updates: UpdateSpan) -> str:

@@ -109,8 +109,9 @@ def combine_failed(books: Books, event: CombineFailed) -> list[AnyCommand]:
 def product_delivered(books: Books, event: ProductDelivered) -> list[AnyCommand]:
     """Tell the subscriber, and learn how long combining and delivering take."""
     task = _settling(books, event, TaskState.DELIVERING)
-    if task is None or task.product is None:
+    if task is None:
         return []
+    assert task.product is not None, "what is being delivered has been combined"
     books.settle.learn(task.product.size_bytes, task.combined_s + event.run_s)
     slack_s = None if task.deadline_at is None else task.deadline_at - event.at
     late = slack_s is not None and slack_s < 0

@@ -13,7 +13,7 @@ from planner.events import (
     ProductDelivered,
     SubscriptionAdded,
 )
-from planner.model import NoticeKind, Subscription, UpdateSpan, product_id
+from planner.model import NoticeKind, Subscription, product_id
 
 ENDS = {NoticeKind.DELIVERED, NoticeKind.LATE, NoticeKind.EXPIRED, NoticeKind.FAILED}
 """Notices after which nothing more comes of a task."""
@@ -121,15 +121,10 @@ class Results:
 
 
 def _opened(command: CutTask, wish: Subscription | None, at: float) -> TaskResult:
+    due_at = None if wish is None else wish.deadline_from(command.updates, at)
     return TaskResult(
         task_id=command.task_id,
         subscription_id=command.subscription_id,
         product_id=product_id(command.subscription_id, command.version, command.updates),
-        deadline_s=None if wish is None else _deadline_s(wish, command.updates, at),
+        deadline_s=None if due_at is None else due_at - at,
     )
-
-
-def _deadline_s(wish: Subscription, updates: UpdateSpan, at: float) -> float | None:
-    if wish.deadline_at is not None:
-        return wish.deadline_at - at if updates.after is None else None
-    return wish.deadline_s
