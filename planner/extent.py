@@ -154,10 +154,6 @@ class Box:
             for west, east in pairwise(edges)
         )
 
-    def cut_longitude(self, offsets_deg: Iterable[float]) -> tuple[Box, ...]:
-        """Cut along meridians given as offsets [degrees] eastward of the west edge, increasing."""
-        return self.cut_meridians(wrap_longitude(self.west + offset) for offset in offsets_deg)
-
     def cut_latitude(self, parallels: Iterable[float]) -> tuple[Box, ...]:
         """Cut along parallels [degrees north], increasing and strictly inside."""
         edges = [self.south, *parallels, self.north]

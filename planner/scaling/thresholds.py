@@ -164,18 +164,12 @@ def _one_more(view: ScalingView, reason: str) -> Wanted:
     if offer is not None:
         return Wanted(launches=(Launch(node_type=offer.node_type, workers=1, reason=reason),))
     growing = [
-        node
-        for node in view.nodes
-        if node.phase is NodePhase.READY and _held(node) < node.slots_max
+        node for node in view.nodes if node.phase is NodePhase.READY and node.slots < node.slots_max
     ]
     if not growing:
         return Wanted()
-    node = min(growing, key=_held)
-    return Wanted(grows=(Grow(node_id=node.node_id, workers=_held(node) + 1, reason=reason),))
-
-
-def _held(node: NodeView) -> int:
-    return max(node.slots, node.slots_asked)
+    node = min(growing, key=lambda node: node.slots)
+    return Wanted(grows=(Grow(node_id=node.node_id, workers=node.slots + 1, reason=reason),))
 
 
 def _first_nodes(view: ScalingView, *, workers: int | None) -> tuple[Launch, ...]:

@@ -29,7 +29,7 @@ class NodeView:
     node_id, node_type : str
     phase : NodePhase
     slots : int
-        Workers now (or asked for, while booting).
+        Workers that it was last asked to hold; some may still start.
     slots_max : int
         Workers that it can be grown to.
     speed : float
@@ -42,8 +42,6 @@ class NodeView:
         Since when nothing runs on it [POSIX s]; None while something does or it boots.
     price_per_h, quantum_s : float
         Price [currency/h] and billing unit [s].
-    slots_asked : int
-        Workers that it was last told to hold: more than `slots` while they start.
     """
 
     node_id: str
@@ -57,7 +55,6 @@ class NodeView:
     idle_since: float | None = None
     price_per_h: float = 0.0
     quantum_s: float = 0.0
-    slots_asked: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

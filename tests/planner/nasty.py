@@ -97,7 +97,7 @@ class Fickle:
             grows=(Grow(node_id=chosen, workers=number % 6 - 1, reason="x"),) * (number % 2),
             releases=(Release(node_id=chosen, reason="x"),) * (number % 5 == 4),
             keeps=tuple(Keep(node_id=node_id, reason="x") for node_id in drained[number % 3 :]),
-            wake_at=(None, math.inf, view.now, view.now - 9.0, view.now + 0.5)[number % 5],
+            wake_at=(None, math.inf, view.now, view.now - 9.0, view.now + 0.5)[number // 9 % 5],
         )
         return Turn(number=number + 1), wanted
 

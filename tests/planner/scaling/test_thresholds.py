@@ -150,7 +150,7 @@ class TestStatic:
     def test_a_worker_that_was_asked_for_is_not_asked_for_again(self) -> None:
         settings = ScalingSettings(nodes_max=2)
         nodes = [
-            node("n-1", 2000.0, slots=1, slots_asked=2),
+            node("n-1", 2000.0, slots=2),
             one_worker("n-2"),
         ]
         view = seen(100.0, started=1, nodes=nodes, settings=settings)
