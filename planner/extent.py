@@ -154,6 +154,13 @@ class Box:
             for west, east in pairwise(edges)
         )
 
+    def cut_longitude(self, offsets_deg: Iterable[float]) -> tuple[Box, ...]:
+        """Cut along meridians given as offsets [degrees] eastward of the west edge, increasing.
+
+        What a plug-in needs that cuts by width; the built-in ones know the meridians themselves.
+        """
+        return self.cut_meridians(wrap_longitude(self.west + offset) for offset in offsets_deg)
+
     def cut_latitude(self, parallels: Iterable[float]) -> tuple[Box, ...]:
         """Cut along parallels [degrees north], increasing and strictly inside."""
         edges = [self.south, *parallels, self.north]

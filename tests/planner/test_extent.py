@@ -143,9 +143,10 @@ def test_a_box_cut_along_meridians_holds_each_place_once(
 
 
 def test_a_cut_may_fall_on_the_antimeridian() -> None:
-    west, east = PACIFIC.cut_meridians([-180.0])
+    west, east = PACIFIC.cut_longitude([10.0])
     assert (west.west, west.east) == (170.0, 180.0)
     assert (east.west, east.east) == (-180.0, -170.0)
+    assert PACIFIC.cut_meridians([-180.0]) == (west, east)
 
 
 def test_a_box_cut_along_parallels_keeps_its_pole() -> None:
