@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -65,8 +65,7 @@ def run_job(
             destinations=destinations,
             now=time.time(),
         )
-        for warning in (*wishes.warnings, *map(str, job.source.catalogue.faults)):
-            messages().print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+        _warn(wishes.warnings)
         _refuse_unwritable(subscriptions, wishes.subscriptions)
         if since is None:
             events = opening(job, wishes.subscriptions)
@@ -74,6 +73,7 @@ def run_job(
             events = [*opening(job, _standing(wishes.subscriptions)), *_news(job)]
         with LiveView(messages()) as view:
             outcome = run(job, events, journal=journal, watch=view.see)
+        _warn(map(str, job.source.catalogue.faults))
     show(outcome, as_json)
     return exit_code(outcome)
 
@@ -156,6 +156,11 @@ def _whereabouts(task: TaskResult) -> str:
         return f"{task.product_id}: {escape(task.text) or 'nothing new for it'}"
     nothing = "" if task.rows else "  [yellow](nothing matched: 0 rows)[/]"
     return f"{escape(product_path(task))}{nothing}"
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        messages().print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
 
 
 def _refuse_unwritable(path: Path, wishes: Sequence[Subscription]) -> None:

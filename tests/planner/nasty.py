@@ -53,7 +53,7 @@ from planner.settings import PlannerSettings
 from tests.planner.building import every
 from tests.planner.invariants import check_books
 
-TICKS_AT_ONE_INSTANT_MAX = 60
+TICKS_AT_ONE_INSTANT_MAX = 20
 """Pages that wait take some; a planner that asks for more is in a busy loop."""
 
 _DONE_WITH = (Notify, StopPart, UndrainNode, WakeAt)
@@ -97,7 +97,7 @@ class Fickle:
             grows=(Grow(node_id=chosen, workers=number % 6 - 1, reason="x"),) * (number % 2),
             releases=(Release(node_id=chosen, reason="x"),) * (number % 5 == 4),
             keeps=tuple(Keep(node_id=node_id, reason="x") for node_id in drained[number % 3 :]),
-            wake_at=(None, math.inf, view.now, view.now - 9.0, view.now + 0.5)[number // 9 % 5],
+            wake_at=(None, math.inf, view.now, view.now - 9.0, view.now + 0.5)[number // 25 % 5],
         )
         return Turn(number=number + 1), wanted
 
