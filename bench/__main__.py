@@ -20,6 +20,7 @@ LIMITS: Mapping[str, tuple[str, float]] = {
     "ratio_to_tree": ("<=", 3.0),
     "add_max_ms": ("<=", 50.0),
     "engine_ratio_to_plain_dask": ("<=", 1.5),
+    "resident_mb": ("<=", 400.0),
     "mediterranean_count_ms": ("<=", 50.0),
     "pacific_count_ms": ("<=", 50.0),
     "globe_count_ms": ("<=", 50.0),

@@ -66,7 +66,8 @@ class ScalingSettings:
     nodes_min, nodes_max : int
         Bounds of the fleet, over all node types.
     budget, budget_period_s : float or None
-        At most this much money [currency] in any period of this length [s]; None is no bound.
+        At most this much money [currency] in any period of this length [s]; None is no bound. A
+        node that must go because it is spent may still end the parts that it runs.
     launch_quantile, removal_quantile : float
         Work is planned at the first when launching and at the second when removing: the gap between
         them keeps the fleet from flapping.
@@ -84,7 +85,8 @@ class ScalingSettings:
     signal_interval_s : float
         The chapter's signals are at most this frequent [s]; 0 means one a task start.
     registration_s_max : float
-        A node not ready this long [s] after its request is given up and removed.
+        A node not ready this long [s] after its request, or left by all its workers for so long, is
+        given up and removed.
     """
 
     policy: str = "prefix"

@@ -114,7 +114,8 @@ class Rehearsal:
         )
 
     def _is_over(self) -> bool:
-        return not (self._to_come or self._ticking or self._planner.books.backlog.tasks)
+        books = self._planner.books
+        return not (self._to_come or self._ticking or books.backlog.tasks or books.desk.pages)
 
     def _arrive(self, event: AnyEvent) -> None:
         self._to_come -= 1

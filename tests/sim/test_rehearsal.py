@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from planner.commands import AnyCommand, CutTask
 from planner.core import Planner
-from planner.events import AnyEvent, OffersChanged, SubscriptionAdded, TaskCut, Ticked
+from planner.events import (
+    AnyEvent,
+    OffersChanged,
+    SubscriptionAdded,
+    SubscriptionRemoved,
+    TaskCut,
+    Ticked,
+)
 from planner.journal import decode_snapshot, encode_snapshot
 from planner.model import Features, PartSpec
 from planner.results import Results
@@ -134,6 +141,21 @@ def test_caps_hold_and_everything_ends(
     assert len(outcome.tasks) == 3 * subscriptions
     assert all(task.slack_s is not None for task in outcome.tasks.values())
     assert not planner.books.desk.late_messages
+
+
+def test_a_page_that_waits_is_not_the_end() -> None:
+    plain = under("none")
+    one_a_step = replace(plain.dispatch, matches_per_step_max=1)
+    planner = Planner(replace(plain, dispatch=one_a_step))
+    wishes = [
+        SubscriptionAdded(at=0.0, subscription=subscription(name, backfill=False)) for name in "abc"
+    ]
+    removals = [SubscriptionRemoved(at=20.0, subscription_id=name) for name in "ab"]
+    events: list[AnyEvent] = [OffersChanged(at=0.0, offers=(OFFER,)), archive_stands(), *wishes]
+    events += [update(20.0, 1), *removals]
+    outcome = Rehearsal(planner, world()).run(events)
+    delivered = [task.subscription_id for task in outcome.tasks.values() if task.outcome]
+    assert delivered == ["c"]
 
 
 def test_a_rehearsal_repeats_to_the_last_command() -> None:
