@@ -106,15 +106,18 @@ def _best_s(run: Callable[[], object], repeats: int = REPEATS) -> float:
 
 
 def _resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1e6
+    return _memory_mb("VmRSS")
 
 
 def _peak_mb() -> float:
     # Not ru_maxrss: a process inherits that from the one that started it.
+    return _memory_mb("VmHWM")
+
+
+def _memory_mb(what: str) -> float:
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    peak_kb = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(peak_kb) * 1024 / 1e6
+    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith(what))
+    return int(kilobytes) * 1024 / 1e6
 
 
 if __name__ == "__main__":

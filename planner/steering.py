@@ -191,7 +191,8 @@ def _send(books: Books, node: Node, at: float, length_s_max: float) -> RunPart |
     if following is None:
         return None
     task, part = following
-    run_s = part.mean_s / node.offer.speed
+    speed = node.offer.speed
+    run_s = part.mean_s / speed
     if run_s > length_s_max:
         return None
     books.desk.tasks_started += not task.started
@@ -205,7 +206,7 @@ def _send(books: Books, node: Node, at: float, length_s_max: float) -> RunPart |
         view=task.subscription.view,
         extent=part.extent,
         updates=task.updates,
-        limit_s=max(ATTEMPT_S_MIN, ATTEMPT_LIMIT_FACTOR * (part.mean_s + 3 * part.sd_s)),
+        limit_s=max(ATTEMPT_S_MIN, ATTEMPT_LIMIT_FACTOR * (run_s + 3 * part.sd_s / speed)),
     )
 
 

@@ -23,6 +23,7 @@ from planner.model import NodeOffer
 from planner.scaling.policy import BUILT_IN
 from planner.scaling.view import Keep, Launch, Release, ScalingView, Wanted
 from planner.settings import PlannerSettings, ScalingSettings
+from planner.steering import ATTEMPT_LIMIT_FACTOR
 from tests.planner.building import (
     OFFER,
     archive_stands,
@@ -105,6 +106,19 @@ def test_a_policy_that_wants_to_be_asked_in_the_past_is_asked_soon_but_not_at_on
     planner = led_by(policy)
     policy.wanted = Wanted(wake_at=wish)
     assert one(planner.handle(Ticked(at=10.0)), WakeAt).wake_at == wake_at
+
+
+@pytest.mark.parametrize("speed", [1.0, 0.05])
+def test_an_attempt_on_a_slow_node_has_the_more_time(speed: float, policy: Obedient) -> None:
+    planner = led_by(policy, replace(OFFER, speed=speed))
+    policy.wanted = Wanted(launches=(launch(),))
+    opened_task(planner, 10_000)
+    node_id = one(planner.handle(Ticked(at=0.0)), ProvisionNode).node_id
+    feed(planner, NodeReady(at=2.0, node_id=node_id, workers=2))
+    run = one(planner.handle(Ticked(at=2.0)), RunPart)
+    found = planner.books.backlog.part(run.part_id)
+    assert found is not None
+    assert run.limit_s > ATTEMPT_LIMIT_FACTOR * found[1].mean_s / speed
 
 
 def test_a_policy_that_wants_never_to_be_asked_again_is_not(policy: Obedient) -> None:
