@@ -382,7 +382,7 @@ def test_whatever_the_world_does_the_books_agree_and_every_task_ends(
 
 
 @pytest.mark.slow
-@settings(max_examples=20 * EXAMPLES, deadline=None)
+@settings(max_examples=10 * EXAMPLES, deadline=None)
 @given(salt=salts, number=numbers, story=stories)
 def test_nor_in_a_long_campaign(salt: int, number: int | None, story: list[int]) -> None:
     tell(salt, number, story)
