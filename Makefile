@@ -86,5 +86,5 @@ COMPILE = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --g
 lock: ## pin the dependencies of pyproject.toml in requirements/ (needs uv)
 	@test -n '$(UV)' || { echo 'make lock needs uv: python3 -m pip install uv' >&2; exit 1; }
 	$(COMPILE) --group build --output-file requirements/run.txt
-	$(COMPILE) --group build --group dev --constraint requirements/run.txt \
+	$(COMPILE) --group build --group dev --all-extras --constraint requirements/run.txt \
 	    --output-file requirements/dev.txt
