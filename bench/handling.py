@@ -45,7 +45,7 @@ def subscriptions() -> Iterator[Subscription]:
         box = Box(west=west, south=south, east=west + CELL_DEG, north=south + CELL_DEG)
         view = View(dataset=DATASET, application="argo", extent=Extent(box=box))
         yield Subscription(
-            id=f"s{number}", view=view, destination="/p", deadline_s=WAITING_DEADLINE_S
+            id=f"s{number}", views=(view,), destination="/p", deadline_s=WAITING_DEADLINE_S
         )
 
 
@@ -64,7 +64,9 @@ def update(number: int, at: float) -> UpdateArrived:
 
 def answer(command: CutTask, at: float) -> TaskCut:
     """Return the cut of a task in two parts."""
-    part = PartSpec(extent=command.view.extent, features=Features(files=40, values=80))
+    part = PartSpec(
+        extent=command.selections[0].view.extent, features=Features(files=40, values=80)
+    )
     return TaskCut(at=at, task_id=command.task_id, parts=(part, part), partitioner="b", version="1")
 
 

@@ -1,13 +1,85 @@
-"""Which applications there are: Argo, and those of other distributions."""
+"""Which applications there are, and how a dataset is opened with one of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from controller.apps.argo.application import ArgoApplication
+from controller.apps.argo.orders import ArchiveAddress
+from controller.config.settings import DatasetSettings
+from controller.ports import Dataset
+from controller.sources.argo import open_argo
+from planner.plugins import installed, load
 
 GROUP = "slackwater.applications"
-"""Entry point group; each entry names a class that is made as `ArgoApplication` is."""
+"""Entry point group; each entry names a function that is called as `open_argo` is."""
 
-BUILT_IN: Mapping[str, type[ArgoApplication]] = {"argo": ArgoApplication}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What an application is told to open a dataset.
+
+    Parameters
+    ----------
+    alias : str
+    settings : DatasetSettings
+    archive : str
+        Where the dataset lies, a folder or URL.
+    read_latency_s : float
+        Declared latency of every file read [s].
+    fragments_url, staging_url : str
+        Folders for what parts leave and for products not yet delivered.
+    since : Path or None
+        An older state of the dataset's index to begin from.
+    """
+
+    alias: str
+    settings: DatasetSettings
+    archive: str
+    read_latency_s: float
+    fragments_url: str
+    staging_url: str
+    since: Path | None = None
+
+
+Open = Callable[[Opening], Dataset]
+
+
+def _open_argo(opening: Opening) -> Dataset:
+    return open_argo(
+        alias=opening.alias,
+        identifier=opening.settings.identifier,
+        archive=ArchiveAddress(url=opening.archive, read_latency_s=opening.read_latency_s),
+        fragments_url=opening.fragments_url,
+        staging_url=opening.staging_url,
+        since=opening.since,
+    )
+
+
+BUILT_IN: Mapping[str, Open] = {"argo": _open_argo}
 """Applications that need no installation, by name."""
+
+
+class Applications(Mapping[str, Open]):
+    """What opens a dataset, by the name of the application; an installed one is imported then."""
+
+    def __getitem__(self, name: str) -> Open:
+        """Return the function that opens a dataset with the application of this name.
+
+        Raises
+        ------
+        UnknownPlugin
+            No built-in or installed application has this name.
+        BrokenPlugin
+            It cannot be imported.
+        """
+        return load(GROUP, name, BUILT_IN)
+
+    def __iter__(self) -> Iterator[str]:
+        """Return all names, sorted."""
+        return iter(sorted({*BUILT_IN, *installed(GROUP)}))
+
+    def __len__(self) -> int:
+        """Return the number of applications."""
+        return len({*BUILT_IN, *installed(GROUP)})

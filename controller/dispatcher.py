@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from controller.combining import CombiningPool
@@ -16,9 +17,10 @@ from controller.cutting import CuttingProcess
 from controller.delivery import deliver
 from controller.destinations import Destinations
 from controller.nodes.keeper import NodeKeeper
+from controller.packing import PACKAGE_ENDING, Making, PackOrder, pack
 from controller.ports import Application, Engine, PartWork, Report
 from partitioners.catalogue import Partitioners
-from partitioners.cutter import cut_task
+from partitioners.cutter import KnownLoad, cut_task
 from planner.commands import (
     AnyCommand,
     CombineProduct,
@@ -43,7 +45,7 @@ from planner.events import (
     ProductDelivered,
     TaskRefused,
 )
-from planner.model import Product, product_id
+from planner.model import Fragment, Product, Selection, product_id
 
 DELIVERIES_MAX = 4
 """Products on their way at the same time: enough that one slow destination does not hold up all."""
@@ -55,11 +57,14 @@ class Dispatcher:
     Parameters
     ----------
     applications : mapping of str to Application
+        By the dataset that each serves.
     engine : Engine
     keeper : NodeKeeper
     cutting : CuttingProcess
     destinations : Destinations
     combining : CombiningPool
+    staging : Path
+        Where products of several applications are packed.
     report : Report
         Takes the outcomes.
     """
@@ -73,6 +78,7 @@ class Dispatcher:
         cutting: CuttingProcess,
         destinations: Destinations,
         combining: CombiningPool,
+        staging: Path,
         report: Report,
     ) -> None:
         self._applications = applications
@@ -81,6 +87,7 @@ class Dispatcher:
         self._cutting = cutting
         self._destinations = destinations
         self._combining = combining
+        self._staging = staging
         self._report = report
         self._ending = threading.Event()
         # One thread each: what is prepared goes out in the order of the commands. An update that
@@ -144,10 +151,13 @@ class Dispatcher:
             self._report(event)
 
     def _cut(self, command: CutTask) -> AnyEvent:
-        application = self._applications[command.view.application]
-        density = application.density(command.view, command.updates)
-        cut = cut_task(command, density, None, Partitioners(), self._cutting)
-        return cut.event(time.time())
+        loads = [self._load(selection) for selection in command.selections]
+        return cut_task(command, loads, Partitioners(), self._cutting).event(time.time())
+
+    def _load(self, selection: Selection) -> KnownLoad:
+        application = self._applications[selection.view.dataset]
+        density = application.density(selection.view, selection.updates)
+        return KnownLoad(density=density, period=application.period())
 
     def _run(self, commands: list[RunPart]) -> None:
         works = []
@@ -159,7 +169,7 @@ class Dispatcher:
         self._engine.submit(works)
 
     def _work(self, command: RunPart) -> PartWork:
-        application = self._applications[command.view.application]
+        application = self._applications[command.view.dataset]
         stem = f"{command.part_id.replace('/', '-')}.a{command.attempt}"
         return PartWork(
             part_id=command.part_id,
@@ -171,17 +181,30 @@ class Dispatcher:
         )
 
     def _combine(self, command: CombineProduct) -> None:
-        application = self._applications[command.view.application]
         began = time.monotonic()
-        order = application.product_order(
-            command.view,
-            command.updates,
-            command.fragments,
-            product_id(command.subscription_id, command.version, command.updates),
-            command.subscription_id,
-        )
-        future = self._combining.submit(application.combine, order)
+        future = self._combining.submit(*self._making(command))
         future.add_done_callback(lambda done: self._combined(command, done, began))
+
+    def _making(self, command: CombineProduct) -> Making:
+        """Return what makes a product, and its order; of several applications, a package."""
+        name = product_id(command.subscription_id, command.version, command.selections)
+        pieces: dict[str, list[Piece]] = {}
+        for selection, fragments in zip(command.selections, command.fragments, strict=True):
+            application = self._applications[selection.view.dataset]
+            pieces.setdefault(application.name, []).append((application, selection, fragments))
+        if len(pieces) == 1:
+            (own,) = pieces.values()
+            return _made_by_one(own, name, command.subscription_id)
+        order = PackOrder(
+            product_url=f"{self._staging}/{name}{PACKAGE_ENDING}",
+            product_id=name,
+            subscription_id=command.subscription_id,
+            members=tuple(
+                _made_by_one(own, f"{name}-{by}", command.subscription_id)
+                for by, own in pieces.items()
+            ),
+        )
+        return pack, order
 
     def _combined(self, command: CombineProduct, done: Future[Product], began: float) -> None:
         if done.cancelled():
@@ -212,6 +235,20 @@ class Dispatcher:
             run_s=time.monotonic() - began,
             manifest_url=manifest_url,
         )
+
+
+Piece = tuple[Application, Selection, tuple[Fragment, ...]]
+"""What was read of one dataset, and by whom."""
+
+
+def _made_by_one(pieces: Sequence[Piece], name: str, subscription_id: str) -> Making:
+    """Return what makes one product of all that one application read, and its order."""
+    orders = [
+        application.product_order(selection, fragments, name, subscription_id)
+        for application, selection, fragments in pieces
+    ]
+    application = pieces[0][0]
+    return application.combine, orders[0] if len(orders) == 1 else application.joined(orders)
 
 
 Doable = CutTask | CombineProduct | DeliverProduct | RunPart | list[RunPart]

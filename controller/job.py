@@ -7,15 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from controller.apps.argo.application import ArgoApplication
-from controller.apps.argo.archive import open_archive
-from controller.apps.argo.orders import ArchiveAddress
-from controller.config.settings import ARGO_DOI, Settings
+from controller.config.settings import Settings
+from controller.datasets import Datasets, Places
 from controller.destinations import Destinations
 from controller.errors import NodeError, NodeFault
 from controller.interruption import deferred
 from controller.service import Inbox, Watch
-from controller.sources.argo import ArgoSource
 from controller.wiring import Folders, running_service
 from planner.commands import AnyCommand
 from planner.core import Planner
@@ -41,58 +38,53 @@ Wave = Callable[[], Sequence[AnyEvent] | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """An archive, ready to serve subscriptions.
+    """Datasets, ready to serve subscriptions.
 
     Parameters
     ----------
     settings : Settings
-    address : ArchiveAddress
-    source : ArgoSource
-        Knows the state of the archive that the job begins from.
-    application : ArgoApplication
+    datasets : Datasets
+        Those that are open know the state that the job begins from.
     destinations : Destinations
     folders : Folders
     """
 
     settings: Settings
-    address: ArchiveAddress
-    source: ArgoSource
-    application: ArgoApplication
+    datasets: Datasets
     destinations: Destinations
     folders: Folders
 
 
-def argo_job(
+def open_job(
     settings: Settings,
-    address: ArchiveAddress,
+    archive: str | None,
     destinations: Destinations,
     folders: Folders,
     since: Path | None = None,
 ) -> Job:
-    """Return a job over an Argo archive; reads its indexes.
+    """Return a job over the datasets of the settings; each is opened when it is wanted.
 
     Parameters
     ----------
+    archive : str or None
+        Folder or URL of the first dataset that names none.
     since : Path or None
-        An older state of the index: the job begins from there, and what changed is an update.
+        An older state of its index: the job begins from there, and what changed is an update.
 
     Raises
     ------
     ArchiveError
-        There is no such archive, or its index cannot be read.
+        An archive is given, but every dataset names its own.
     """
-    source = ArgoSource(open_archive(address), ARGO_DOI, since)
-    application = ArgoApplication(
-        archive=address,
+    places = Places(
+        archive=archive,
+        since=since,
         fragments_url=str(folders.fragments),
         staging_url=str(folders.staging),
-        catalogue=source.catalogue,
     )
     return Job(
         settings=settings,
-        address=address,
-        source=source,
-        application=application,
+        datasets=Datasets(settings, places),
         destinations=destinations,
         folders=folders,
     )
@@ -101,15 +93,22 @@ def argo_job(
 def opening(job: Job, subscriptions: Sequence[Subscription]) -> list[AnyEvent]:
     """Return the events that a job begins with: what is known, and who wants what."""
     at = time.time()
-    costs = predicted_costs(job.address)
-    calibrated = ApplicationCalibrated(at=at, application=job.application.name, costs=costs)
     added = [SubscriptionAdded(at=at, subscription=wish) for wish in subscriptions]
-    return [calibrated, job.source.base(), *added]
+    calibrated = [
+        ApplicationCalibrated(
+            at=at,
+            dataset=dataset.identifier,
+            application=dataset.application.name,
+            costs=predicted_costs(dataset.read_latency_s),
+        )
+        for dataset in job.datasets.values()
+    ]
+    return [*calibrated, *(dataset.source.base() for dataset in job.datasets.values()), *added]
 
 
-def predicted_costs(address: ArchiveAddress) -> UnitCosts:
+def predicted_costs(read_latency_s: float) -> UnitCosts:
     """Return what reading costs before anything was measured: the default and declared latency."""
-    return replace(DEFAULT_COSTS, file_s=DEFAULT_COSTS.file_s + address.read_latency_s)
+    return replace(DEFAULT_COSTS, file_s=DEFAULT_COSTS.file_s + read_latency_s)
 
 
 def run(
@@ -150,7 +149,7 @@ def run(
         deferred() as asked_to_stop,
         running_service(
             settings=job.settings,
-            application=job.application,
+            datasets=job.datasets,
             destinations=job.destinations,
             folders=job.folders,
             journal=journal,

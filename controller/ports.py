@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from planner.density import Density
-from planner.events import AnyEvent
-from planner.extent import Extent
-from planner.model import Fragment, NodeOffer, Product, UpdateSpan, View
+from planner.events import AnyEvent, UpdateArrived
+from planner.extent import Box, Extent, Period
+from planner.model import Fragment, NodeOffer, Product, Selection, UpdateSpan, View
 
 Report = Callable[[AnyEvent], None]
 """Takes what happened to the service's inbox."""
@@ -133,11 +133,15 @@ class NodeProvider(Protocol):
         """Ask for a node's end; return True once it is not found any more."""
 
 
-class Application(Protocol):
-    """Reads one kind of dataset: says what a request touches, extracts parts, combines products.
+Options = tuple[tuple[str, str], ...]
+"""An application's own options of a view, sorted by name."""
 
-    `density` and `order` run in the service beside the index; the functions `extract` and `combine`
-    are importable by name and run on workers and in the service's combining pool.
+
+class Application(Protocol):
+    """Serves one dataset: says what a request touches, extracts parts, combines products.
+
+    The methods run in the service, beside the index; the functions `extract` and `combine` are
+    importable by name and run on workers and in the service's combining pool.
     """
 
     name: str
@@ -147,8 +151,26 @@ class Application(Protocol):
     def parameters(self) -> tuple[str, ...]:
         """Return the names that a subscription may ask for, sorted."""
 
+    def takes(self, option: str) -> bool:
+        """Tell whether an option of this name means anything here."""
+
+    def check_options(self, options: Options) -> None:
+        """Refuse options that cannot be.
+
+        Raises
+        ------
+        planner.errors.InvalidSubscription
+            Names the option, and what it may be.
+        """
+
+    def view(self, box: Box, period: Period, parameters: tuple[str, ...], options: Options) -> View:
+        """Return the view that a request means; no parameters means those of most use."""
+
     def density(self, view: View, updates: UpdateSpan) -> Density | None:
         """Return where the load of a request lies, or None without an index."""
+
+    def period(self) -> Period | None:
+        """Return what the dataset spans, where there is no density to tell it."""
 
     def part_order(
         self, view: View, extent: Extent, updates: UpdateSpan, fragment_stem: str
@@ -157,10 +179,55 @@ class Application(Protocol):
 
     def product_order(
         self,
-        view: View,
-        updates: UpdateSpan,
+        selection: Selection,
         fragments: tuple[Fragment, ...],
         product_id: str,
         subscription_id: str,
     ) -> object:
-        """Return the picklable order to combine the fragments of one product."""
+        """Return the picklable order to make a product of the fragments of one selection."""
+
+    def joined(self, orders: Sequence[Any]) -> object:
+        """Return one order that makes one product of what several `product_order` would make."""
+
+
+class Source(Protocol):
+    """Follows what a dataset holds and tells its updates, counted from 1."""
+
+    def base(self) -> UpdateArrived:
+        """Return the event that makes the dataset known, before any update."""
+
+    def look(self) -> UpdateArrived | None:
+        """Return what changed since the last look as the next update, None if nothing did.
+
+        Raises
+        ------
+        planner.errors.SlackwaterError
+            It cannot be told now; what was known stands.
+        """
+
+    def faults(self) -> tuple[str, ...]:
+        """Return in words what is wrong with what the dataset says of itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A dataset that can be served: who reads it, and who tells what is new in it.
+
+    Parameters
+    ----------
+    alias, identifier : str
+        What subscriptions may call it: a short name, and its persistent identifier.
+    archive : str
+        Where it lies, a folder or URL.
+    read_latency_s : float
+        Declared latency of every file read [s].
+    application : Application
+    source : Source
+    """
+
+    alias: str
+    identifier: str
+    archive: str
+    read_latency_s: float
+    application: Application
+    source: Source

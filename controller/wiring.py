@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from controller.dispatcher import Dispatcher
 from controller.engines.dask import DaskEngine
 from controller.nodes.keeper import NodeKeeper
 from controller.nodes.process import ProcessNodes, ProcessNodeType
-from controller.ports import Application
+from controller.ports import Application, Dataset
 from controller.service import Inbox, JournalFile, Service, Watch
 from planner.core import Planner
 from planner.events import OffersChanged
@@ -52,7 +52,7 @@ def working_folders(parent: Path | None = None) -> Iterator[Folders]:
 def running_service(
     *,
     settings: Settings,
-    application: Application,
+    datasets: Mapping[str, Dataset],
     destinations: Destinations,
     folders: Folders,
     journal: Path | None,
@@ -66,18 +66,22 @@ def running_service(
         hung = _HungWorkers()
         engine = DaskEngine(inbox.put, lease_s=settings.engine.lease_s, on_hung=hung.kill)
         ends.callback(engine.close)
-        nodes = _process_nodes(settings, engine, folders, application)
+        applications = {name: dataset.application for name, dataset in datasets.items()}
+        nodes = _process_nodes(settings, engine, folders, applications.values())
         hung.nodes = nodes
         ends.callback(nodes.close)
         keeper = NodeKeeper(nodes, inbox.put)
         ends.callback(keeper.close)
         dispatcher = Dispatcher(
-            applications={application.name: application},
+            applications=applications,
             engine=engine,
             keeper=keeper,
             cutting=CuttingProcess(),
             destinations=destinations,
-            combining=CombiningPool(folders.staging, preload=(application.combine.__module__,)),
+            combining=CombiningPool(
+                folders.staging, preload=[a.combine.__module__ for a in applications.values()]
+            ),
+            staging=folders.staging,
             report=inbox.put,
         )
         ends.callback(dispatcher.close)
@@ -106,12 +110,15 @@ def _node_types(settings: Settings) -> list[ProcessNodeType]:
 
 
 def _process_nodes(
-    settings: Settings, engine: DaskEngine, folders: Folders, application: Application
+    settings: Settings,
+    engine: DaskEngine,
+    folders: Folders,
+    applications: Iterable[Application],
 ) -> ProcessNodes:
     return ProcessNodes(
         engine.connection,
         node_types=_node_types(settings),
         folder=folders.nodes,
-        preload=(application.extract.__module__,),
+        preload=tuple(dict.fromkeys(each.extract.__module__ for each in applications)),
         reachable_urls=(str(folders.fragments),),
     )

@@ -8,7 +8,7 @@ why.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from partitioners.laws import BrokenLaw, check_cut
@@ -16,10 +16,30 @@ from partitioners.linear import Linear
 from partitioners.protocol import CutRequest, Partitioner, PartitionerFailed, Run, in_place
 from planner.commands import CutTask
 from planner.density import Density
+from planner.durations import TIME_S_MIN
 from planner.errors import BrokenPlugin, UnknownPlugin
 from planner.events import TaskCut
 from planner.extent import Extent, Period
 from planner.model import Features, PartSpec
+
+Answer = tuple[tuple[Extent, ...], Partitioner, str]
+"""The pieces, the partitioner that made them, and why it is not the one that was wanted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownLoad:
+    """What is known of the load of one selection.
+
+    Parameters
+    ----------
+    density : Density or None
+        Where it lies; None where the application has no index.
+    period : Period or None
+        What the dataset spans, to cut open periods where there is no density.
+    """
+
+    density: Density | None = None
+    period: Period | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +66,7 @@ class Cut:
 
 def cut_task(
     command: CutTask,
-    density: Density | None,
-    period_of_data: Period | None,
+    loads: Sequence[KnownLoad],
     partitioners: Mapping[str, Partitioner],
     run: Run = in_place,
 ) -> Cut:
@@ -56,10 +75,8 @@ def cut_task(
     Parameters
     ----------
     command : CutTask
-    density : Density or None
-        Where the task's load lies; None where the application has no index.
-    period_of_data : Period or None
-        What the dataset spans, to cut open periods where there is no density.
+    loads : sequence of KnownLoad
+        Of each of its selections.
     partitioners : mapping of str to Partitioner
         By name, as `partitioners.catalogue.Partitioners`.
     run : callable
@@ -68,39 +85,74 @@ def cut_task(
     Returns
     -------
     Cut
-        At least one part; those that hold no file are left out where the density is exact.
+        Where the density is exact, parts that hold no file are left out. A first delivery has at
+        least one part; one of updates that hold nothing has none.
     """
-    extent = command.view.extent
-    inside = None if density is None else density.within(extent)
-    window = _closed(extent, inside, period_of_data)
-    request = CutRequest(
-        extent=window, density=inside, costs=command.costs, n=count_parts(command, inside)
-    )
-    pieces, partitioner, fallback = _pieces(command.partitioner, request, partitioners, run)
+
+    def ask(request: CutRequest) -> Answer:
+        return _pieces(command.partitioner, request, partitioners, run)
+
+    cuts = [
+        _cut_selection(command, place, load, wanted, ask)
+        for place, (load, wanted) in enumerate(zip(loads, _shares(command, loads), strict=True))
+    ]
+    fallback = next((cut.fallback for cut in cuts if cut.fallback), "")
+    last = next((cut for cut in cuts if cut.fallback), cuts[0])
+    return replace(last, parts=tuple(p for cut in cuts for p in cut.parts), fallback=fallback)
+
+
+def _cut_selection(
+    command: CutTask, place: int, load: KnownLoad, wanted: int, ask: Callable[[CutRequest], Answer]
+) -> Cut:
+    """Cut what a task delivers of one dataset."""
+    selection, costs = command.selections[place], command.costs[place]
+    extent = selection.view.extent
+    inside = None if load.density is None else load.density.within(extent)
+    window = _closed(extent, inside, load.period)
+    n = count_parts(command, place, inside, wanted)
+    request = CutRequest(extent=window, density=inside, costs=costs, n=n)
+    pieces, partitioner, fallback = ask(request)
+    parts = _priced(_reopened(pieces, window, extent), inside, place)
+    if not parts and selection.is_first:
+        parts = (PartSpec(extent=extent, features=Features(), selection=place),)
     return Cut(
         task_id=command.task_id,
-        parts=_priced(_reopened(pieces, window, extent), inside),
+        parts=parts,
         partitioner=partitioner.name,
         version=partitioner.version,
         fallback=fallback,
     )
 
 
-def count_parts(command: CutTask, density: Density | None) -> int:
-    """Return how many parts a task should have, judged by its predicted run time.
+def _shares(command: CutTask, loads: Sequence[KnownLoad]) -> list[int]:
+    """Return how many parts of those wanted each selection may have, by its predicted work."""
+    works_s = [
+        None if load.density is None else float(load.density.cost_s(costs, s.view.extent).sum())
+        for load, costs, s in zip(loads, command.costs, command.selections, strict=True)
+    ]
+    known_s = [work_s for work_s in works_s if work_s is not None]
+    typical_s = max(sum(known_s) / len(known_s) if known_s else 0.0, TIME_S_MIN)
+    weights = [typical_s if work_s is None else work_s for work_s in works_s]
+    whole = max(sum(weights), TIME_S_MIN)
+    return [max(1, round(command.parts_wanted * weight / whole)) for weight in weights]
+
+
+def count_parts(command: CutTask, place: int, density: Density | None, wanted: int) -> int:
+    """Return how many parts the selection at a place should have, by its predicted run time.
 
     As many as wanted, but fewer where they would be shorter than `part_s_min`, and more where they
     would be longer than `part_s_max`, up to `parts_max`. What every part costs anew
     (`UnitCosts.base_s`) is not work that cutting divides. Without a density the work is unknown
-    and the task gets what is wanted.
+    and the selection gets what is wanted.
     """
     if density is None:
-        return command.parts_wanted
-    work_s = float(density.cost_s(command.costs, command.view.extent).sum())
+        return wanted
+    extent = command.selections[place].view.extent
+    work_s = float(density.cost_s(command.costs[place], extent).sum())
     worthwhile = work_s / command.part_s_min if command.part_s_min > 0 else math.inf
     short_enough = work_s / command.part_s_max
-    wanted = math.floor(min(command.parts_wanted, worthwhile))
-    return max(1, wanted, math.ceil(min(short_enough, command.parts_max)))
+    most = math.floor(min(wanted, worthwhile))
+    return max(1, most, math.ceil(min(short_enough, command.parts_max)))
 
 
 def _closed(extent: Extent, density: Density | None, period_of_data: Period | None) -> Extent:
@@ -138,8 +190,7 @@ def _reopened(pieces: tuple[Extent, ...], window: Extent, extent: Extent) -> tup
 
 def _pieces(
     name: str, request: CutRequest, partitioners: Mapping[str, Partitioner], run: Run
-) -> tuple[tuple[Extent, ...], Partitioner, str]:
-    """Return the pieces, the partitioner that made them, and why it is not the one wanted."""
+) -> Answer:
     linear = Linear()
     try:
         wanted = _named(name, partitioners)
@@ -164,15 +215,18 @@ def _checked(partitioner: Partitioner, request: CutRequest, run: Run) -> tuple[E
     return pieces
 
 
-def _priced(pieces: tuple[Extent, ...], density: Density | None) -> tuple[PartSpec, ...]:
-    """Return the parts with what each reads, without those that read nothing."""
+def _priced(
+    pieces: tuple[Extent, ...], density: Density | None, selection: int
+) -> tuple[PartSpec, ...]:
+    """Return the parts with what each reads, without those that are sure to read nothing."""
     if density is None:
-        return tuple(PartSpec(extent=piece, features=Features()) for piece in pieces)
+        return tuple(
+            PartSpec(extent=piece, features=Features(), selection=selection) for piece in pieces
+        )
     # Where masses stand for files around them, a piece without a mass may still hold a file.
     keep_all = not density.is_exact
-    parts = tuple(
-        PartSpec(extent=piece, features=density.features_at(held, piece))
+    return tuple(
+        PartSpec(extent=piece, features=density.features_at(held, piece), selection=selection)
         for piece, held in zip(pieces, density.members(pieces), strict=True)
         if keep_all or density.files[held].any()
     )
-    return parts or (PartSpec(extent=pieces[0], features=Features()),)

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from planner.durations import RunTimes
 from planner.extent import Extent
 from planner.importance import Claim, order_key
 from planner.lifecycle import PART_LIFE, TASK_LIFE, PartState, TaskState, moved
-from planner.model import Features, Fragment, PartSpec, Product, Subscription, UpdateSpan
+from planner.model import Features, Fragment, PartSpec, Product, Selection, Subscription
 from planner.ranking import RankedQueue, Waiting
 from planner.settings import PlannerSettings
+
+TimesOf = Callable[[str], RunTimes]
+"""What was learned of the run times of a dataset's parts."""
 
 LENGTH_GRID_S, VARIANCE_GRID_S2 = 2.0**-20, 2.0**-28
 """Predictions are whole multiples of these, so that sums of them are exact: a queue that counted
@@ -27,11 +30,15 @@ parts off one by one holds the same as one that was built anew from a snapshot."
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Part:
-    """One piece of a task. `mean_s` and `sd_s` are predicted [reference s]."""
+    """One piece of a task. `mean_s` and `sd_s` are predicted [reference s].
+
+    `selection` is the position of what it is a piece of among the task's selections.
+    """
 
     id: str
     extent: Extent
     features: Features
+    selection: int = 0
     mean_s: float = 0.0
     sd_s: float = 0.0
     state: PartState = PartState.WAITING
@@ -57,7 +64,7 @@ class Part:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Task:
-    """The delivery of some updates to one subscription.
+    """The delivery of some updates, of one dataset or several, to one subscription.
 
     Parameters
     ----------
@@ -66,7 +73,8 @@ class Task:
         Number of the task in order of arrival.
     subscription : Subscription
         In the version that the task belongs to.
-    updates : UpdateSpan
+    selections : tuple of Selection
+        What of which dataset.
     arrived_at, deadline_at : float
         [POSIX s]; a deadline of None is best effort.
     reserve_s : float
@@ -82,7 +90,7 @@ class Task:
     id: str
     ordinal: int
     subscription: Subscription
-    updates: UpdateSpan
+    selections: tuple[Selection, ...]
     arrived_at: float
     deadline_at: float | None
     reserve_s: float = 0.0
@@ -110,9 +118,17 @@ class Task:
         """Go one step along `TASK_LIFE`."""
         self.state = moved(TASK_LIFE, self.state, by)
 
-    def fragments(self) -> tuple[Fragment, ...]:
-        """Return the fragments of all parts, in the order of the cut."""
-        return tuple(part.fragment for part in self.parts if part.fragment is not None)
+    def dataset_of(self, part: Part) -> str:
+        """Return the dataset that a part is a piece of."""
+        return self.selections[part.selection].view.dataset
+
+    def fragments(self) -> tuple[tuple[Fragment, ...], ...]:
+        """Return the fragments of each selection, in the order of its cut."""
+        found: tuple[list[Fragment], ...] = tuple([] for _ in self.selections)
+        for part in self.parts:
+            if part.fragment is not None:
+                found[part.selection].append(part.fragment)
+        return tuple(map(tuple, found))
 
     def running(self) -> Iterator[Part]:
         """Return the parts that an attempt is running for."""
@@ -144,10 +160,15 @@ class Backlog:
         """Return the open tasks of a subscription, in the order of their arrival."""
         return list(self._by_subscription.get(subscription_id, {}).values())
 
-    def cut(self, task: Task, specs: Iterable[PartSpec], times: RunTimes) -> None:
+    def cut(self, task: Task, specs: Iterable[PartSpec], times: TimesOf) -> None:
         """Give a task its parts and queue them."""
         task.parts = [
-            Part(id=f"{task.id}/{i}", extent=spec.extent, features=spec.features)
+            Part(
+                id=f"{task.id}/{i}",
+                extent=spec.extent,
+                features=spec.features,
+                selection=spec.selection,
+            )
             for i, spec in enumerate(specs)
         ]
         task.unfinished = len(task.parts)
@@ -202,12 +223,12 @@ class Backlog:
         task.yielding = yielding
         self._requeue(task)
 
-    def re_estimate(self, times: Mapping[str, RunTimes], reserve_s: float) -> None:
+    def re_estimate(self, times: TimesOf, reserve_s: float) -> None:
         """Predict every waiting part and each reserve anew, after the models have changed."""
         for task in self.tasks.values():
             task.reserve_s = reserve_s
             if task.waiting:
-                self._estimate(task, times[task.subscription.view.application])
+                self._estimate(task, times)
         self._queue_anew()
 
     def rank_anew(self, settings: PlannerSettings) -> None:
@@ -233,11 +254,13 @@ class Backlog:
             if task.waiting:
                 self._enqueue(task)
 
-    def _estimate(self, task: Task, times: RunTimes) -> None:
+    def _estimate(self, task: Task, times: TimesOf) -> None:
+        of_selections = [times(each.view.dataset) for each in task.selections]
         for part in task.parts:
             if part.state is not PartState.FINISHED:
-                part.mean_s = _on_grid(times.mean_s(part.features), LENGTH_GRID_S)
-                part.sd_s = times.sd_s(part.features)
+                of_part = of_selections[part.selection]
+                part.mean_s = _on_grid(of_part.mean_s(part.features), LENGTH_GRID_S)
+                part.sd_s = of_part.sd_s(part.features)
         task.waiting = sorted(
             (part.mean_s, i) for i, part in enumerate(task.parts) if part.state is PartState.WAITING
         )
@@ -286,15 +309,15 @@ def _on_grid(value: float, grid: float) -> float:
 
 
 def _claim(task: Task) -> Claim:
-    view = task.subscription.view
+    extents = [selection.view.extent for selection in task.selections]
     starts = [part.extent.period.start_at for part in task.parts]
     ends = [part.extent.period.end_at for part in task.parts]
     known = [start for start in starts if start is not None], [e for e in ends if e is not None]
     range_s = max(known[1]) - min(known[0]) if all(known) else 0.0
     return Claim(
-        parameters=len(view.extent.parameters),
+        parameters=len({name for extent in extents for name in extent.parameters}),
         time_range_s=range_s,
-        area_km2=view.extent.box.area_km2,
+        area_km2=max(extent.box.area_km2 for extent in extents),
         deadline_at=task.deadline_at,
         due_at=task.due_at,
         work_s=math.fsum(part.mean_s for part in task.parts),

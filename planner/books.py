@@ -20,6 +20,7 @@ from planner.settings import PlannerSettings
 class Page:
     """Matched subscriptions that still wait to become tasks of one update."""
 
+    dataset: str
     keys: list[int]
     updates: UpdateSpan
     arrived_at: float
@@ -49,7 +50,7 @@ class Desk:
     late_messages : dict
         Stale, doubled or unknown messages, counted by kind.
     estimated_with : dict
-        For each application, its prediction of a yardstick part [s] when tasks were last estimated.
+        For each dataset, its prediction of a yardstick part [s] when tasks were last estimated.
     reserve_s : float or None
         Kept back for combining and delivering when tasks were last estimated [s].
     told, yielding : list of str
@@ -148,9 +149,9 @@ class Books:
         """Return an id that derives from the current event: "t17", and "t17.1" for its second."""
         return f"{letter}{self.desk.sequence}" + (f".{ordinal}" if ordinal else "")
 
-    def times(self, application: str) -> RunTimes:
-        """Return what was learned of an application's run times."""
-        return self.run_times.setdefault(application, RunTimes())
+    def times(self, dataset: str) -> RunTimes:
+        """Return what was learned of the run times of a dataset's parts."""
+        return self.run_times.setdefault(dataset, RunTimes())
 
     def rest(self, until: float, kind: str, subject_id: str) -> None:
         """Try a part or task again at an instant [POSIX s]."""

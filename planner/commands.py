@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.extent import Extent
-from planner.model import Fragment, NoticeKind, Product, UnitCosts, UpdateSpan, View
+from planner.model import Fragment, NoticeKind, Product, Selection, UnitCosts, UpdateSpan, View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,8 @@ class CutTask:
     subscription_id : str
     version : int
         Of the subscription.
+    selections : tuple of Selection
+        What the task delivers of each dataset.
     parts_wanted : int
         Enough for every worker that may ever stand to pull several.
     part_s_min, part_s_max : float
@@ -28,21 +30,20 @@ class CutTask:
         be shorter, more where they would be longer.
     parts_max : int
         Never more than this, whatever their length.
-    costs : UnitCosts
-        What the planner has learned of this application.
+    costs : tuple of UnitCosts
+        What the planner has learned of reading each selection.
     """
 
     task_id: str
     subscription_id: str
     version: int
-    view: View
-    updates: UpdateSpan
+    selections: tuple[Selection, ...]
     partitioner: str
     parts_wanted: int
     part_s_min: float
     part_s_max: float
     parts_max: int
-    costs: UnitCosts
+    costs: tuple[UnitCosts, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class RunPart:
     Parameters
     ----------
     view : View
-        The task's view; `extent` is the part's piece of it.
+        What the part is a piece of; `extent` is that piece.
     limit_s : float
         The engine gives the attempt up after this long [s].
     """
@@ -77,15 +78,21 @@ class StopPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CombineProduct:
-    """Make one product of a task's fragments; answered by `ProductCombined` or `CombineFailed`."""
+    """Make one product of a task's fragments; answered by `ProductCombined` or `CombineFailed`.
+
+    Parameters
+    ----------
+    selections : tuple of Selection
+    fragments : tuple of tuple of Fragment
+        Of each selection, in the order of its cut.
+    """
 
     task_id: str
     attempt: int
     subscription_id: str
     version: int
-    view: View
-    updates: UpdateSpan
-    fragments: tuple[Fragment, ...]
+    selections: tuple[Selection, ...]
+    fragments: tuple[tuple[Fragment, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

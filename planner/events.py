@@ -42,8 +42,12 @@ class OffersChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationCalibrated(Event):
-    """An application's run times were measured or declared: predictions begin anew from these."""
+    """The run times of a dataset's application were measured or declared.
 
+    Predictions for that dataset begin anew from these.
+    """
+
+    dataset: str
     application: str
     costs: UnitCosts
 
@@ -78,18 +82,27 @@ class SubscriptionRemoved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateArrived(Event):
-    """A dataset changed. `number` counts the updates of the dataset from 1."""
+    """A dataset changed.
+
+    Parameters
+    ----------
+    number : int
+        Counts the updates of the dataset from 1; 0 is its first state.
+    observations : Observations or None
+        What is new; None where that is not known: it may concern everybody.
+    """
 
     dataset: str
     number: int
-    observations: Observations
+    observations: Observations | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCut(Event):
     """The cutter answered `CutTask`.
 
-    `fallback` says why the wanted partitioner was not used, empty when it was.
+    No parts means that there is nothing to read. `fallback` says why the wanted partitioner was not
+    used, empty when it was.
     """
 
     task_id: str

@@ -14,7 +14,7 @@ from planner.events import (
     SubscriptionResumed,
     UpdateArrived,
 )
-from planner.model import Subscription, UpdateSpan
+from planner.model import Selection, Subscription, UpdateSpan
 
 
 def subscription_added(books: Books, event: SubscriptionAdded) -> list[AnyCommand]:
@@ -23,8 +23,8 @@ def subscription_added(books: Books, event: SubscriptionAdded) -> list[AnyComman
     if row is not None and event.subscription.version <= row.subscription.version:
         books.count_late(event)
         return []
-    updates = books.registry.add(event.subscription)
-    return [open_task(books, event.subscription, updates, event.at)] if updates else []
+    due = books.registry.add(event.subscription)
+    return [open_task(books, event.subscription, due, event.at)] if due else []
 
 
 def subscription_paused(books: Books, event: SubscriptionPaused) -> list[AnyCommand]:
@@ -35,13 +35,13 @@ def subscription_paused(books: Books, event: SubscriptionPaused) -> list[AnyComm
 
 
 def subscription_resumed(books: Books, event: SubscriptionResumed) -> list[AnyCommand]:
-    """Make tasks again; the gap is one task."""
+    """Make tasks again; the gap, of all datasets together, is one task."""
     row = books.registry.row(event.subscription_id)
     if row is None or not row.paused:
         books.count_late(event)
         return []
-    updates = books.registry.resume(event.subscription_id)
-    return [open_task(books, row.subscription, updates, event.at)] if updates else []
+    due = books.registry.resume(event.subscription_id)
+    return [open_task(books, row.subscription, due, event.at)] if due else []
 
 
 def subscription_removed(books: Books, event: SubscriptionRemoved) -> list[AnyCommand]:
@@ -65,7 +65,8 @@ def update_arrived(books: Books, event: UpdateArrived) -> list[AnyCommand]:
     increment = UpdateSpan(after=event.number - 1 if newest is None else newest, upto=event.number)
     for keys, span in ((firsts, whole), ([k for k in matched if k not in already], increment)):
         if keys:
-            books.desk.pages.append(Page(keys=keys, updates=span, arrived_at=event.at))
+            page = Page(dataset=event.dataset, keys=keys, updates=span, arrived_at=event.at)
+            books.desk.pages.append(page)
     return turn_page(books)
 
 
@@ -80,18 +81,21 @@ def turn_page(books: Books) -> list[AnyCommand]:
         books.changed = True
         for key in keys:
             subscription = books.registry.by_key(key)
-            if subscription is not None:
+            found = subscription and subscription.selection(page.dataset, page.updates)
+            if subscription and found:
                 ordinal = len(commands)
-                commands.append(
-                    open_task(books, subscription, page.updates, page.arrived_at, ordinal)
-                )
+                commands.append(open_task(books, subscription, (found,), page.arrived_at, ordinal))
         if not page.keys:
             books.desk.pages.pop(0)
     return commands
 
 
 def open_task(
-    books: Books, subscription: Subscription, updates: UpdateSpan, at: float, ordinal: int = 0
+    books: Books,
+    subscription: Subscription,
+    selections: tuple[Selection, ...],
+    at: float,
+    ordinal: int = 0,
 ) -> CutTask:
     """Open a task and ask for its cut; its clock started at `at` [POSIX s]."""
     books.desk.tasks_made += 1
@@ -99,9 +103,9 @@ def open_task(
         id=books.new_id("t", ordinal),
         ordinal=books.desk.tasks_made,
         subscription=subscription,
-        updates=updates,
+        selections=selections,
         arrived_at=at,
-        deadline_at=subscription.deadline_from(updates, at),
+        deadline_at=subscription.deadline_from(selections, at),
         reserve_s=books.settle.quantile(books.settings.scaling.launch_quantile),
     )
     books.backlog.add(task)
@@ -122,19 +126,17 @@ def end_early(books: Books, task: Task, by: str, at: float) -> list[AnyCommand]:
 
 def _cut(books: Books, task: Task) -> CutTask:
     cutting, scaling = books.settings.cutting, books.settings.scaling
-    view = task.subscription.view
     slots = max((offer.slots_max for offer in books.offers), default=1)
     workers_max = max(1, scaling.nodes_max) * slots
     return CutTask(
         task_id=task.id,
         subscription_id=task.subscription.id,
         version=task.subscription.version,
-        view=view,
-        updates=task.updates,
+        selections=task.selections,
         partitioner=cutting.partitioner,
         parts_wanted=min(cutting.parts_max, cutting.parts_per_worker * workers_max),
         part_s_min=cutting.part_s_min,
         part_s_max=cutting.part_s_max,
         parts_max=cutting.parts_max,
-        costs=books.times(view.application).costs,
+        costs=tuple(books.times(each.view.dataset).costs for each in task.selections),
     )

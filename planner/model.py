@@ -6,6 +6,7 @@ All are frozen values that travel in events and commands; the books (`planner.ba
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,7 +36,7 @@ class View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateSpan:
-    """The updates that a task delivers: those numbered in (after, upto].
+    """The updates of a dataset that a task delivers: those numbered in (after, upto].
 
     `after` None means the whole archive as it stood at update `upto` (a first delivery).
     """
@@ -43,17 +44,47 @@ class UpdateSpan:
     after: int | None
     upto: int
 
+    def __str__(self) -> str:
+        """Return the span as products are named: ``to-u0``, ``u3`` or ``u3-u5``."""
+        if self.after is None:
+            return f"to-u{self.upto}"
+        first = "" if self.upto - self.after == 1 else f"u{self.after + 1}-"
+        return f"{first}u{self.upto}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What a task delivers of one dataset.
+
+    Parameters
+    ----------
+    view : View
+    updates : UpdateSpan
+    place : int
+        Position of the view among those of its subscription.
+    """
+
+    view: View
+    updates: UpdateSpan
+    place: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is a first delivery: all that the dataset held."""
+        return self.updates.after is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """A standing wish for a view of a dataset.
+    """A standing wish for a view of one dataset, or for one that several together give.
 
     Parameters
     ----------
     id : str
     version : int
         Grows by one with every change; a task belongs to one version.
-    view : View
+    views : tuple of View
+        One for each dataset; at least one, of different datasets.
     destination : str
         fsspec URL of the folder that products are delivered to.
     deadline_s : float or None
@@ -70,7 +101,7 @@ class Subscription:
 
     id: str
     version: int = 1
-    view: View
+    views: tuple[View, ...]
     destination: str
     deadline_s: float | None = None
     deadline_at: float | None = None
@@ -78,14 +109,21 @@ class Subscription:
     priority: float = 1.0
     backfill: bool = False
 
-    def deadline_from(self, updates: UpdateSpan, at: float) -> float | None:
+    def deadline_from(self, selections: Iterable[Selection], at: float) -> float | None:
         """Return when these updates, received at an instant, must be delivered [POSIX s].
 
-        A duration counts for every delivery, an instant for the first one only.
+        A duration counts for every delivery, an instant for first ones only.
         """
         if self.deadline_at is not None:
-            return self.deadline_at if updates.after is None else None
+            return self.deadline_at if any(each.is_first for each in selections) else None
         return None if self.deadline_s is None else at + self.deadline_s
+
+    def selection(self, dataset: str, updates: UpdateSpan) -> Selection | None:
+        """Return what updates of a dataset mean to this subscription; None if it has no view."""
+        for place, view in enumerate(self.views):
+            if view.dataset == dataset:
+                return Selection(view=view, updates=updates, place=place)
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,15 +153,13 @@ class Observations:
         return len(self.time_s)
 
 
-def product_id(subscription_id: str, version: int, updates: UpdateSpan) -> str:
-    """Return the stable name of one product: the same task always delivers under the same name."""
-    if updates.after is None:
-        span = f"to-u{updates.upto}"
-    elif updates.upto - updates.after == 1:
-        span = f"u{updates.upto}"
-    else:
-        span = f"u{updates.after + 1}-u{updates.upto}"
-    return f"{subscription_id}-v{version}-{span}"
+def product_id(subscription_id: str, version: int, selections: Iterable[Selection]) -> str:
+    """Return the stable name of one product: the same task always delivers under the same name.
+
+    Updates are counted for each dataset; those of a second one are told by ``d2``.
+    """
+    spans = (f"d{s.place + 1}-{s.updates}" if s.place else str(s.updates) for s in selections)
+    return "-".join((subscription_id, f"v{version}", *spans))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,10 +202,14 @@ class UnitCosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSpec:
-    """One piece of a cut: an extent and what reading it touches."""
+    """One piece of a cut: an extent and what reading it touches.
+
+    `selection` is the position of what it is a piece of among the task's selections.
+    """
 
     extent: Extent
     features: Features
+    selection: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

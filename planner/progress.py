@@ -35,12 +35,12 @@ def task_cut(books: Books, event: TaskCut) -> list[AnyCommand]:
     if task is None or task.state is not TaskState.CUTTING:
         books.count_late(event)
         return []
-    if task.updates.after is not None and not any(p.features.files for p in event.parts):
+    if not event.parts and any(selection.is_first for selection in task.selections):
+        return _fail(books, task, f"{event.partitioner} cut it into no parts", event.at)
+    if not event.parts:
         books.backlog.close(task, "empty")
         return []
-    if not event.parts:
-        return _fail(books, task, f"{event.partitioner} cut it into no parts", event.at)
-    books.backlog.cut(task, event.parts, books.times(task.subscription.view.application))
+    books.backlog.cut(task, event.parts, books.times)
     return []
 
 
@@ -61,7 +61,7 @@ def part_finished(books: Books, event: PartFinished) -> list[AnyCommand]:
     task, part = found
     node = books.fleet.nodes.get(part.node_id)
     speed = node.offer.speed if node else 1.0
-    books.times(task.subscription.view.application).learn(part.features, event.run_s * speed)
+    books.times(task.dataset_of(part)).learn(part.features, event.run_s * speed)
     books.fleet.end(part.node_id, part.id, event.at)
     books.backlog.finish(task, part, event.fragment)
     return [_combine(task, attempt=1)] if task.state is TaskState.COMBINING else []
@@ -204,8 +204,7 @@ def _combine(task: Task, attempt: int) -> CombineProduct:
         attempt=attempt,
         subscription_id=task.subscription.id,
         version=task.subscription.version,
-        view=task.subscription.view,
-        updates=task.updates,
+        selections=task.selections,
         fragments=task.fragments(),
     )
 

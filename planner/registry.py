@@ -6,12 +6,12 @@ update matches (`planner.matching`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from planner.extent import Extent
 from planner.matching import SubscriptionIndex
-from planner.model import Observations, Subscription, UpdateSpan
+from planner.model import Observations, Selection, Subscription, UpdateSpan
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,13 +21,14 @@ class Row:
     Parameters
     ----------
     subscription : Subscription
-    covered_to : int or None
-        Last update whose data this subscription was offered; None while its dataset has none.
+    covered_to : dict of str to int
+        For each of its datasets, the last update whose data this subscription was offered; one that
+        has no data yet is missing.
     paused : bool
     """
 
     subscription: Subscription
-    covered_to: int | None
+    covered_to: dict[str, int] = field(default_factory=dict)
     paused: bool = False
 
 
@@ -51,8 +52,8 @@ class Registry:
         for key, row in self.state.rows.items():
             self._keys[row.subscription.id] = key
             if not row.paused:
-                view = row.subscription.view
-                listening.setdefault(view.dataset, []).append((key, view.extent))
+                for view in row.subscription.views:
+                    listening.setdefault(view.dataset, []).append((key, view.extent))
         for dataset, extents in listening.items():
             self._index(dataset).add_many(extents)
 
@@ -74,30 +75,34 @@ class Registry:
         row = self.state.rows.get(key)
         return row.subscription if row else None
 
-    def add(self, subscription: Subscription) -> UpdateSpan | None:
-        """Enter a subscription, or its new version; return the span of its first delivery, if due.
+    def add(self, subscription: Subscription) -> tuple[Selection, ...]:
+        """Enter a subscription, or its new version; return what its first delivery holds, if due.
 
-        A new version goes on where the old one stood and makes no first delivery of its own, unless
-        it turns to another dataset.
+        A new version goes on where the old one stood; only datasets that the old one had no view of
+        make a first delivery.
         """
-        dataset = subscription.view.dataset
         key = self._keys.get(subscription.id)
-        if key is not None and self.state.rows[key].subscription.view.dataset == dataset:
-            self._renew(key, subscription)
-            return None
-        before = self._forget(subscription.id)
-        paused = before.paused if before else False
-        newest = self.state.newest.get(dataset)
-        if newest is None or not subscription.backfill:
-            self._enter(subscription, covered_to=newest, paused=paused)
-            return None
-        # One that is paused gets its first delivery when it is resumed.
-        self._enter(subscription, covered_to=None if paused else newest, paused=paused)
-        return None if paused else UpdateSpan(after=None, upto=newest)
+        if key is None:
+            key = self.state.next_key
+            self.state.next_key += 1
+            self._keys[subscription.id] = key
+            row = self.state.rows[key] = Row(subscription=subscription)
+        else:
+            # Under the same key, for a page may hold it.
+            row = self.state.rows[key]
+            self._listen(key, row, listening=False)
+            row.subscription = subscription
+        self._listen(key, row, listening=True)
+        return self._begin(row)
 
     def remove(self, subscription_id: str) -> bool:
         """Strike a subscription out; return whether there was one."""
-        return self._forget(subscription_id) is not None
+        key = self._keys.pop(subscription_id, None)
+        if key is None:
+            return False
+        self._listen(key, self.state.rows[key], listening=False)
+        del self.state.rows[key]
+        return True
 
     def pause(self, subscription_id: str) -> bool:
         """Let no update match this subscription; return whether that changed anything."""
@@ -105,26 +110,29 @@ class Registry:
         if key is None or self.state.rows[key].paused:
             return False
         row = self.state.rows[key]
+        self._listen(key, row, listening=False)
         row.paused = True
-        row.covered_to = self.state.newest.get(row.subscription.view.dataset)
-        self._index(row.subscription.view.dataset).remove(key)
+        row.covered_to = self._newest_of(row)
         return True
 
-    def resume(self, subscription_id: str) -> UpdateSpan | None:
-        """Let updates match again; return the span that came in between, one task, if any."""
+    def resume(self, subscription_id: str) -> tuple[Selection, ...]:
+        """Let updates match again; return what came in between, if anything."""
         key = self._keys.get(subscription_id)
         if key is None or not self.state.rows[key].paused:
-            return None
+            return ()
         row = self.state.rows[key]
         row.paused = False
-        self._index(row.subscription.view.dataset).add(key, row.subscription.view.extent)
-        newest = self.state.newest.get(row.subscription.view.dataset)
-        missed, row.covered_to = row.covered_to, newest
-        if missed is None and not row.subscription.backfill:
-            missed = 0
-        if newest is None or missed == newest:
-            return None
-        return UpdateSpan(after=missed, upto=newest)
+        self._listen(key, row, listening=True)
+        never = None if row.subscription.backfill else 0
+        missed, row.covered_to = row.covered_to, self._newest_of(row)
+        return _selected(
+            row.subscription,
+            {
+                dataset: UpdateSpan(after=missed.get(dataset, never), upto=newest)
+                for dataset, newest in row.covered_to.items()
+                if missed.get(dataset, never) != newest
+            },
+        )
 
     def newest(self, dataset: str) -> int | None:
         """Return the number of a dataset's newest update, None before any data."""
@@ -136,13 +144,18 @@ class Registry:
         self.state.newest[dataset] = number
         if not first_data:
             return []
-        waiting = [key for key, row in self.state.rows.items() if _awaits(row, dataset)]
+        waiting = self._listening(dataset)
         for key in waiting:
-            self.state.rows[key].covered_to = number
+            self.state.rows[key].covered_to[dataset] = number
         return [key for key in waiting if self.state.rows[key].subscription.backfill]
 
-    def matched(self, dataset: str, observations: Observations) -> Sequence[int]:
-        """Return the keys of the subscriptions that at least one profile concerns, increasing."""
+    def matched(self, dataset: str, observations: Observations | None) -> Sequence[int]:
+        """Return the keys of the subscriptions that an update concerns, increasing.
+
+        At least one profile lies in their view; where nothing is known of them, all are concerned.
+        """
+        if observations is None:
+            return self._listening(dataset)
         index = self._indexes.get(dataset)
         if index is None or len(observations) == 0:
             return ()
@@ -156,32 +169,39 @@ class Registry:
     def _index(self, dataset: str) -> SubscriptionIndex:
         return self._indexes.setdefault(dataset, SubscriptionIndex())
 
-    def _enter(self, subscription: Subscription, covered_to: int | None, *, paused: bool) -> None:
-        key = self.state.next_key
-        self.state.next_key += 1
-        self.state.rows[key] = Row(subscription=subscription, covered_to=covered_to, paused=paused)
-        self._keys[subscription.id] = key
-        if not paused:
-            self._index(subscription.view.dataset).add(key, subscription.view.extent)
+    def _listen(self, key: int, row: Row, *, listening: bool) -> None:
+        """Let updates match a subscription, or no longer; one that is paused hears none."""
+        for view in () if row.paused else row.subscription.views:
+            if listening:
+                self._index(view.dataset).add(key, view.extent)
+            else:
+                self._index(view.dataset).remove(key)
 
-    def _renew(self, key: int, subscription: Subscription) -> None:
-        """Let a new version stand under the old one's key: a page may hold that key."""
-        row = self.state.rows[key]
-        row.subscription = subscription
-        if not row.paused:
-            index = self._index(subscription.view.dataset)
-            index.remove(key)
-            index.add(key, subscription.view.extent)
+    def _listening(self, dataset: str) -> list[int]:
+        return [
+            key
+            for key, row in self.state.rows.items()
+            if not row.paused and any(view.dataset == dataset for view in row.subscription.views)
+        ]
 
-    def _forget(self, subscription_id: str) -> Row | None:
-        key = self._keys.pop(subscription_id, None)
-        if key is None:
-            return None
-        row = self.state.rows.pop(key)
-        if not row.paused:
-            self._index(row.subscription.view.dataset).remove(key)
-        return row
+    def _newest_of(self, row: Row) -> dict[str, int]:
+        newest = self.state.newest
+        datasets = (view.dataset for view in row.subscription.views)
+        return {dataset: newest[dataset] for dataset in datasets if dataset in newest}
+
+    def _begin(self, row: Row) -> tuple[Selection, ...]:
+        """Note which datasets begin now; return what they hold already, where that is wanted."""
+        before, known = row.covered_to, self._newest_of(row)
+        backfill = row.subscription.backfill
+        if backfill and row.paused:
+            # What begins gets its first delivery when the subscription is resumed.
+            known = {dataset: newest for dataset, newest in known.items() if dataset in before}
+        row.covered_to = known | {d: number for d, number in before.items() if d in known}
+        begun = {d: newest for d, newest in known.items() if backfill and d not in before}
+        spans = {d: UpdateSpan(after=None, upto=newest) for d, newest in begun.items()}
+        return _selected(row.subscription, spans)
 
 
-def _awaits(row: Row, dataset: str) -> bool:
-    return row.covered_to is None and not row.paused and row.subscription.view.dataset == dataset
+def _selected(subscription: Subscription, spans: Mapping[str, UpdateSpan]) -> tuple[Selection, ...]:
+    found = (subscription.selection(dataset, span) for dataset, span in spans.items())
+    return tuple(selection for selection in found if selection is not None)

@@ -121,10 +121,10 @@ class Results:
 
 
 def _opened(command: CutTask, wish: Subscription | None, at: float) -> TaskResult:
-    due_at = None if wish is None else wish.deadline_from(command.updates, at)
+    due_at = None if wish is None else wish.deadline_from(command.selections, at)
     return TaskResult(
         task_id=command.task_id,
         subscription_id=command.subscription_id,
-        product_id=product_id(command.subscription_id, command.version, command.updates),
+        product_id=product_id(command.subscription_id, command.version, command.selections),
         deadline_s=None if due_at is None else due_at - at,
     )

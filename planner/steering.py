@@ -63,7 +63,7 @@ def tick(books: Books, at: float) -> list[AnyCommand]:
 
 def scaling_view(books: Books, at: float) -> ScalingView:
     """Return what policies and admission see now."""
-    applications = books.run_times.values()
+    learned = books.run_times.values()
     offers = _offers_left(books, at)
     return ScalingView(
         now=at,
@@ -72,7 +72,7 @@ def scaling_view(books: Books, at: float) -> ScalingView:
         nodes=books.fleet.view(at),
         offers=offers,
         boots=books.boots,
-        common_error=max((times.common_error for times in applications), default=0.0),
+        common_error=max((times.common_error for times in learned), default=0.0),
         nodes_allowed=_nodes_allowed(books, offers, at),
         tasks_started=books.desk.tasks_started,
         next_demand_at=_next_demand_at(books),
@@ -125,7 +125,7 @@ def _re_estimate(books: Books) -> None:
         return
     books.changed = True
     desk.estimated_with, desk.reserve_s = now, reserve_s
-    books.backlog.re_estimate(books.run_times, reserve_s)
+    books.backlog.re_estimate(books.times, reserve_s)
 
 
 def _alike(before: float | None, now: float, change: float) -> bool:
@@ -191,6 +191,7 @@ def _send(books: Books, node: Node, at: float, length_s_max: float) -> RunPart |
     if following is None:
         return None
     task, part = following
+    selection = task.selections[part.selection]
     speed = node.offer.speed
     run_s = part.mean_s / speed
     if run_s > length_s_max:
@@ -203,9 +204,9 @@ def _send(books: Books, node: Node, at: float, length_s_max: float) -> RunPart |
         attempt=part.attempt,
         node_id=node.id,
         task_id=task.id,
-        view=task.subscription.view,
+        view=selection.view,
         extent=part.extent,
-        updates=task.updates,
+        updates=selection.updates,
         limit_s=max(ATTEMPT_S_MIN, ATTEMPT_LIMIT_FACTOR * (run_s + 3 * part.sd_s / speed)),
     )
 

@@ -13,7 +13,7 @@ from controller.apps.argo.extract import extract
 from controller.apps.argo.orders import ArchiveAddress, CombineOrder, ExtractOrder, SourceFile
 from controller.demo.profiles import Cast, Measured, profile_file
 from planner.extent import Extent
-from planner.model import Fragment, Product, UpdateSpan, View
+from planner.model import Fragment, Product, Selection, UpdateSpan, View
 
 LEVELS = 10
 DAY_D = 25000.5
@@ -115,14 +115,18 @@ def combining(
         product_url=str(product),
         product_id="mediterranean-v1-u7",
         subscription_id="mediterranean",
-        view=View(
-            dataset="10.17882/42182",
-            application="argo",
-            extent=extent,
-            options=tuple(sorted(options.items())),
+        selections=(
+            Selection(
+                view=View(
+                    dataset="10.17882/42182",
+                    application="argo",
+                    extent=extent,
+                    options=tuple(sorted(options.items())),
+                ),
+                updates=UpdateSpan(after=6, upto=7),
+            ),
         ),
-        updates=UpdateSpan(after=6, upto=7),
-        fragments=tuple(fragments),
+        fragments=(tuple(fragments),),
         index_faults=("line 12: no date",),
     )
 

@@ -60,10 +60,10 @@ def demo(
 
 @app.command()
 def run(
-    archive: Annotated[str, typer.Option("--archive", help=ARCHIVE_HELP)],
     subscriptions: Annotated[
         Path, typer.Option("--subscriptions", help="YAML file of subscriptions.")
     ],
+    archive: ArchiveFolder = None,
     since: Annotated[
         Path | None,
         typer.Option("--since", help="An older index: deliver only what changed since then."),

@@ -19,15 +19,15 @@ from controller.cli import Exit
 from controller.cli.display import messages, print_json, results, slack, span, table
 from controller.cli.progress import LiveView
 from controller.cli.run import chosen, exit_code, product_path
-from controller.config.settings import NodeTypeSettings, Settings
+from controller.config.settings import ArchiveSettings, NodeTypeSettings, Settings
 from controller.config.subscriptions import read_subscriptions
 from controller.demo.load import PROFILES, GivenLoad, Load, OwnLoad
 from controller.destinations import Destinations
-from controller.job import Job, argo_job, opening, predicted_costs, run
+from controller.job import Job, open_job, opening, predicted_costs, run
 from controller.ownership import check_names
 from controller.wiring import offers, working_folders
 from partitioners.catalogue import BUILT_IN
-from partitioners.cutter import cut_task
+from partitioners.cutter import KnownLoad, cut_task
 from planner.commands import CutTask
 from planner.core import Planner
 from planner.errors import SlackwaterError
@@ -160,13 +160,12 @@ def _opened(way: Way, load: Load) -> Iterator[tuple[Job, tuple[Subscription, ...
     """Prepare everything for serving the load once, in folders that go afterwards."""
     with working_folders() as folders:
         url, since = load.prepare(folders.parent)
-        address = ArchiveAddress(url=url, read_latency_s=way.read_latency_s)
+        settings = replace(way.settings, archive=ArchiveSettings(read_latency_s=way.read_latency_s))
         destinations = Destinations(roots=(str(way.products),))
-        job = argo_job(way.settings, address, destinations, folders, since)
+        job = open_job(settings, url, destinations, folders, since)
         wishes = read_subscriptions(
             way.wishes,
-            application=job.application,
-            datasets=way.settings.datasets,
+            datasets=job.datasets,
             destinations=destinations,
             now=time.time(),
         )
@@ -177,15 +176,17 @@ def _forecast(way: Way, load: Load) -> Results:
     """Rehearse a load in virtual time: the same planner, predicted durations."""
     with _opened(way, load) as (job, wishes, url):
         load.change(url)
-        update = job.source.look()
+        (argo,) = job.datasets.values()
+        update = argo.source.look()
         began = opening(job, wishes)
         arriving = [replace(update, at=began[0].at + WAVE_AFTER_S)] if update else []
         offered = OffersChanged(at=began[0].at, offers=offers(way.settings))
-        costs = predicted_costs(job.address)
+        costs = predicted_costs(argo.read_latency_s)
 
         def cut(command: CutTask, at: float) -> TaskCut:
-            density = job.application.density(command.view, command.updates)
-            return cut_task(command, density, None, BUILT_IN).event(at)
+            densities = (argo.application.density(s.view, s.updates) for s in command.selections)
+            loads = [KnownLoad(density=density) for density in densities]
+            return cut_task(command, loads, BUILT_IN).event(at)
 
         world = World(cut=cut, run_s=costs.seconds, settle_s=SETTLE_S, offers=offered.offers)
         planner = Planner(way.settings.planner, Policies())
@@ -200,7 +201,8 @@ def _measure(way: Way, load: Load) -> Results:
         def reprocessed() -> list[AnyEvent]:
             stop.wait(WAVE_AFTER_S)
             load.change(url)
-            update = job.source.look()
+            (argo,) = job.datasets.values()
+            update = argo.source.look()
             return [update] if update else []
 
         arriving = later.submit(reprocessed)
@@ -221,14 +223,16 @@ def _latency(load: Load, way: Way) -> float:
     """Return the latency [s a file] that makes first deliveries and wave `WORK_S` of work."""
     with _opened(way, load) as (job, wishes, url):
         load.change(url)
-        job.source.look()
+        (argo,) = job.datasets.values()
+        argo.source.look()
         spans = UpdateSpan(after=None, upto=0), UpdateSpan(after=0, upto=1)
         files = sum(
-            job.application.density(wish.view, span).files.sum()
+            density.files.sum()
             for wish in wishes
             for span in spans
+            if (density := argo.application.density(wish.views[0], span)) is not None
         )
-    bare_s = predicted_costs(ArchiveAddress(url="")).file_s
+    bare_s = predicted_costs(0.0).file_s
     return float(min(LATENCY_S_MAX, max(0.0, WORK_S / max(1.0, files) - bare_s)))
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from controller.apps.argo.orders import ArchiveAddress
 from controller.cli import Exit
 from controller.cli.display import messages, print_json, results, size, slack, span, table
 from controller.cli.progress import LiveView
@@ -18,7 +17,7 @@ from controller.config.subscriptions import read_subscriptions
 from controller.delivery import fault_of_folder
 from controller.destinations import Destinations
 from controller.errors import FileFault
-from controller.job import Job, argo_job, opening, run
+from controller.job import Job, open_job, opening, run
 from controller.ownership import check_names
 from controller.product_files import product_url
 from controller.wiring import working_folders
@@ -40,7 +39,7 @@ OUTCOMES = {
 
 def run_job(
     *,
-    archive: str,
+    archive: str | None,
     subscriptions: Path,
     since: Path | None,
     policy: str | None,
@@ -52,16 +51,14 @@ def run_job(
     """Run the command and return its exit code."""
     check_names()
     settings = chosen(read_settings(config), policy)
-    address = ArchiveAddress(url=archive, read_latency_s=settings.archive.read_latency_s)
     destinations = Destinations(
         roots=(str(out), *settings.delivery.roots), schemes=settings.delivery.schemes
     )
     with working_folders() as folders:
-        job = argo_job(settings, address, destinations, folders, since)
+        job = open_job(settings, archive, destinations, folders, since)
         wishes = read_subscriptions(
             subscriptions,
-            application=job.application,
-            datasets=settings.datasets,
+            datasets=job.datasets,
             destinations=destinations,
             now=time.time(),
         )
@@ -73,7 +70,7 @@ def run_job(
             events = [*opening(job, _standing(wishes.subscriptions)), *_news(job)]
         with LiveView(messages()) as view:
             outcome = run(job, events, journal=journal, watch=view.see)
-        _warn(map(str, job.source.catalogue.faults))
+        _warn(fault for dataset in job.datasets.values() for fault in dataset.source.faults())
     show(outcome, as_json)
     return exit_code(outcome)
 
@@ -180,10 +177,11 @@ def _standing(wishes: Sequence[Subscription]) -> tuple[Subscription, ...]:
 
 
 def _news(job: Job) -> list[AnyEvent]:
-    update = job.source.look()
-    if update is None:
+    updates = [update for each in job.datasets.values() if (update := each.source.look())]
+    if not updates:
         messages().print("Nothing changed since that index.")
-        return []
-    count = len(update.observations)
-    messages().print(f"{count} new or changed profiles since that index.", highlight=False)
-    return [update]
+    for update in updates:
+        if update.observations is not None:
+            count = len(update.observations)
+            messages().print(f"{count} new or changed profiles since that index.", highlight=False)
+    return list(updates)

@@ -84,6 +84,28 @@ class ArchiveSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSettings:
+    """A dataset that subscriptions may name.
+
+    Parameters
+    ----------
+    identifier : str
+        Persistent identifier, as the DOI of Argo.
+    application : str
+        Name of the application that reads it.
+    archive : str
+        Folder or fsspec URL of its data; empty is what ``--archive`` names.
+    read_latency_s : float or None
+        As `ArchiveSettings.read_latency_s`, for this dataset; None is that one.
+    """
+
+    identifier: Annotated[str, Field(min_length=1)]
+    application: str = "argo"
+    archive: str = ""
+    read_latency_s: NotNegative | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySettings:
     """Where products may go.
 
@@ -112,13 +134,17 @@ class EngineSettings:
     lease_s: Positive = 30.0
 
 
-def _read_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"node type {name!r} cannot be. Use up to 32 of a-z, 0-9 and '-'")
-    return name
+def _named(what: str) -> AfterValidator:
+    def read(name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{what} {name!r} cannot be. Use up to 32 of a-z, 0-9 and '-'")
+        return name
+
+    return AfterValidator(read)
 
 
-NodeTypeName = Annotated[str, AfterValidator(_read_name)]
+NodeTypeName = Annotated[str, _named("node type")]
+DatasetAlias = Annotated[str, _named("dataset")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +157,8 @@ class Settings:
     nodes : dict of str to NodeTypeSettings
         The node types of this machine by name.
     archive : ArchiveSettings
-    datasets : dict of str to str
-        Alias to persistent identifier.
+    datasets : dict of str to DatasetSettings
+        By the alias that subscriptions may use instead of the identifier.
     delivery : DeliverySettings
     engine : EngineSettings
     """
@@ -142,7 +168,9 @@ class Settings:
         default_factory=lambda: {"process": NodeTypeSettings()}
     )
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
-    datasets: dict[str, str] = field(default_factory=lambda: {"argo": ARGO_DOI})
+    datasets: dict[DatasetAlias, DatasetSettings] = field(
+        default_factory=lambda: {"argo": DatasetSettings(identifier=ARGO_DOI)}
+    )
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
 
@@ -214,12 +242,24 @@ def read_settings(path: str | Path | None) -> Settings:
     if path is None:
         return Settings()
     document = read_document(path)
-    if document.value is None:
-        document = replace(document, value={})
+    document = replace(document, value=_spelled_out(document.value))
     model, faults = check(document, model_of(Settings, RULES, ORDERS), _dotted)
     document.refuse(faults)
     assert model is not None
     return build(Settings, model)
+
+
+def _spelled_out(value: Any) -> Any:
+    """Return what a file says with each ``alias: identifier`` as the dataset that it means."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not isinstance(value.get("datasets"), dict):
+        return value
+    datasets = {
+        alias: {"identifier": said} if isinstance(said, str) else said
+        for alias, said in value["datasets"].items()
+    }
+    return {**value, "datasets": datasets}
 
 
 def _dotted(where: Where) -> tuple[str, Where]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -23,8 +23,9 @@ from controller.config.checked import Describe, check, hint
 from controller.config.iso8601 import parse_duration, parse_instant, parse_interval
 from controller.config.yaml_lines import Document, Fault, Where, read_document
 from controller.destinations import Destinations
+from controller.ports import Options
 from planner.errors import SlackwaterError
-from planner.extent import ALWAYS, GLOBE, Box, Extent, Period
+from planner.extent import ALWAYS, GLOBE, Box, Period
 from planner.model import Subscription, View
 
 ID_CHARACTERS_MAX = 64
@@ -34,19 +35,36 @@ _ID = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 
 
 class KnownApplication(Protocol):
-    """What must be known of the application that will serve the subscriptions."""
+    """What must be known of the application that will serve a dataset.
 
-    name: str
+    The methods are those of `controller.ports.Application`.
+    """
 
-    @property
-    def default_parameters(self) -> tuple[str, ...]:
-        """Return the names that a subscription which names none asks for."""
+    def parameters(self) -> tuple[str, ...]: ...  # noqa: D102
 
-    def parameters(self) -> tuple[str, ...]:
-        """Return the names that a subscription may ask for, sorted."""
+    def takes(self, option: str) -> bool: ...  # noqa: D102
 
-    def check_options(self, options: tuple[tuple[str, str], ...]) -> None:
-        """Raise a `SlackwaterError` that names the option which cannot be."""
+    def check_options(self, options: Options) -> None: ...  # noqa: D102
+
+    def view(  # noqa: D102
+        self, box: Box, period: Period, parameters: tuple[str, ...], options: Options
+    ) -> View: ...
+
+
+class KnownDatasets(Protocol):
+    """What must be known of the datasets that subscriptions may name."""
+
+    def identifiers(self) -> Mapping[str, str]:
+        """Return the identifier of each dataset by its alias."""
+
+    def application(self, identifier: str) -> KnownApplication:
+        """Return the application that serves a dataset.
+
+        Raises
+        ------
+        SlackwaterError
+            The dataset cannot be opened.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +86,7 @@ class SubscriptionsFile:
 def read_subscriptions(
     path: str | Path,
     *,
-    application: KnownApplication,
-    datasets: Mapping[str, str],
+    datasets: KnownDatasets,
     destinations: Destinations,
     now: float,
 ) -> SubscriptionsFile:
@@ -79,10 +96,9 @@ def read_subscriptions(
     ----------
     path : str or Path
         The YAML file; docs/reference says what it may hold.
-    application : KnownApplication
-        Names the parameters and judges the options.
-    datasets : mapping of str to str
-        Alias to persistent identifier; a subscription may use either.
+    datasets : KnownDatasets
+        A subscription may use a dataset's alias or its identifier; the application of each names
+        the parameters and judges the options.
     destinations : Destinations
         Where products may go; the default is the folder of the subscription's id in its first root.
     now : float
@@ -94,21 +110,20 @@ def read_subscriptions(
         All faults of the file at once, each with its line.
     """
     document = read_document(path)
-    rules = _Rules(application=application, datasets=datasets, destinations=destinations, now=now)
+    rules = _Rules(datasets=datasets, destinations=destinations, now=now)
     name_of = _namer(document)
     wishes, faults = check(document, _Wishes, name_of, rules)
     document.refuse([*faults, *_doubled_ids(document)])
     assert wishes is not None
     return SubscriptionsFile(
-        subscriptions=tuple(_subscription(wish, application) for wish in wishes.subscriptions),
+        subscriptions=tuple(_subscription(wish, datasets) for wish in wishes.subscriptions),
         warnings=tuple(_warnings(document)),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rules:
-    application: KnownApplication
-    datasets: Mapping[str, str]
+    datasets: KnownDatasets
     destinations: Destinations
     now: float
 
@@ -136,14 +151,27 @@ def _read_id(text: str) -> str:
 
 
 def _read_dataset(text: str, info: ValidationInfo) -> str:
-    datasets = _rules(info).datasets
+    identifiers = _rules(info).datasets.identifiers()
     identifier = text.removeprefix("https://doi.org/").removeprefix("doi:")
-    if identifier in datasets.values():
+    if identifier in identifiers.values():
         return identifier
-    if text not in datasets:
-        known = hint(text, [*datasets, *datasets.values()])
+    if text not in identifiers:
+        known = hint(text, [*identifiers, *identifiers.values()])
         raise ValueError(f"unknown dataset {text!r}. {known}")
-    return str(datasets[text])
+    return str(identifiers[text])
+
+
+def _read_datasets(datasets: tuple[str, ...]) -> tuple[str, ...]:
+    if not datasets:
+        raise ValueError("dataset is empty. Name at least one")
+    if len(set(datasets)) < len(datasets):
+        raise ValueError("dataset names one twice")
+    return datasets
+
+
+def _applications(info: ValidationInfo) -> list[KnownApplication]:
+    """Return who serves the datasets of a subscription; none where these are at fault already."""
+    return [_rules(info).datasets.application(name) for name in info.data.get("dataset", ())]
 
 
 def _read_period(given: object) -> Period:
@@ -193,10 +221,21 @@ def _read_names(given: object) -> object:
 
 
 def _read_parameter(name: str, info: ValidationInfo) -> str:
-    allowed = _rules(info).application.parameters()
-    if name not in allowed:
+    applications = _applications(info)
+    allowed = {known for each in applications for known in each.parameters()}
+    if applications and name not in allowed:
         raise ValueError(f"unknown parameter {name!r}. {hint(name, allowed)}")
     return name
+
+
+def _read_parameters(names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    for dataset, each in zip(info.data.get("dataset", ()), _applications(info), strict=True):
+        if names and not set(names) & set(each.parameters()):
+            raise ValueError(
+                f"dataset {dataset} has none of {', '.join(names)}. Leave it out,"
+                f" or name one of its parameters too: {hint('', each.parameters())}"
+            )
+    return names
 
 
 def _read_destination(text: str | None, info: ValidationInfo) -> str | None:
@@ -211,11 +250,26 @@ def _read_destination(text: str | None, info: ValidationInfo) -> str | None:
 
 
 def _read_options(options: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    applications = _applications(info)
     try:
-        _rules(info).application.check_options(tuple(sorted(options.items())))
+        for each in applications:
+            each.check_options(_options_of(each, options, applications))
     except SlackwaterError as fault:
         raise ValueError(str(fault)) from fault
     return options
+
+
+def _options_of(
+    application: KnownApplication,
+    options: Mapping[str, str],
+    applications: Sequence[KnownApplication],
+) -> Options:
+    """Return the options that one of several applications gets; one that none takes is nobody's."""
+    return tuple(
+        (name, value)
+        for name, value in sorted(options.items())
+        if application.takes(name) or not any(each.takes(name) for each in applications)
+    )
 
 
 class _Wish(BaseModel):
@@ -224,12 +278,17 @@ class _Wish(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     id: Annotated[str, AfterValidator(_read_id)]
-    dataset: Annotated[str, AfterValidator(_read_dataset)]
+    dataset: Annotated[
+        tuple[Annotated[str, AfterValidator(_read_dataset)], ...],
+        BeforeValidator(_read_names),
+        AfterValidator(_read_datasets),
+    ]
     bbox: Annotated[Box, PlainValidator(parse_bbox)] = GLOBE
     time: Annotated[Period, PlainValidator(_read_period)] = ALWAYS
     parameters: Annotated[
         tuple[Annotated[str, AfterValidator(_read_parameter)], ...],
         BeforeValidator(_read_names),
+        AfterValidator(_read_parameters),
     ] = ()
     backfill: bool = True
     deadline: Annotated[_Deadline | None, PlainValidator(_read_deadline)] = None
@@ -253,26 +312,31 @@ class _Wishes(BaseModel):
     subscriptions: Annotated[tuple[_Wish, ...], AfterValidator(_read_all)]
 
 
-def _subscription(wish: _Wish, application: KnownApplication) -> Subscription:
+def _subscription(wish: _Wish, datasets: KnownDatasets) -> Subscription:
     assert wish.destination is not None
-    parameters = wish.parameters or application.default_parameters
+    applications = [datasets.application(identifier) for identifier in wish.dataset]
     deadline = wish.deadline or _Deadline()
     return Subscription(
         id=wish.id,
-        view=View(
-            dataset=wish.dataset,
-            application=application.name,
-            extent=Extent(
-                box=wish.bbox, period=wish.time, parameters=tuple(sorted(set(parameters)))
-            ),
-            options=tuple(sorted(wish.options.items())),
-        ),
+        views=tuple(_view(wish, each, applications) for each in applications),
         destination=wish.destination,
         deadline_s=deadline.duration_s,
         deadline_at=deadline.at,
         firm=wish.firm,
         priority=wish.priority,
         backfill=wish.backfill,
+    )
+
+
+def _view(
+    wish: _Wish, application: KnownApplication, applications: Sequence[KnownApplication]
+) -> View:
+    known = set(application.parameters())
+    return application.view(
+        wish.bbox,
+        wish.time,
+        tuple(sorted(known.intersection(wish.parameters))),
+        _options_of(application, wish.options, applications),
     )
 
 

@@ -8,12 +8,15 @@ import zlib
 from pathlib import Path
 from typing import IO, cast
 
-from controller.apps.argo.archive import Archive
+from controller.apps.argo.application import ArgoApplication
+from controller.apps.argo.archive import Archive, open_archive
 from controller.apps.argo.catalogue import Catalogue, profile_indexes, read
 from controller.apps.argo.changes import changes_between, observations
 from controller.apps.argo.index import Index, read_index, rows_by_kind
+from controller.apps.argo.orders import ArchiveAddress
 from controller.apps.argo.rows import Kind, together
 from controller.errors import ArchiveError
+from controller.ports import Dataset
 from planner.events import UpdateArrived
 from planner.model import Observations
 
@@ -26,6 +29,50 @@ NO_OBSERVATIONS = Observations(
     time_s=(), longitude=(), latitude=(), parameter_set=(), parameter_sets=()
 )
 """The base state of an archive: nothing in it is new."""
+
+
+def open_argo(
+    *,
+    alias: str,
+    identifier: str,
+    archive: ArchiveAddress,
+    fragments_url: str,
+    staging_url: str,
+    since: Path | None = None,
+) -> Dataset:
+    """Open an Argo archive as a dataset; reads its indexes.
+
+    Parameters
+    ----------
+    alias, identifier : str
+        See `controller.ports.Dataset`.
+    archive : ArchiveAddress
+    fragments_url, staging_url : str
+        Folders for what parts leave and for products not yet delivered.
+    since : Path or None
+        An older state of the index: the dataset begins from there, and what changed is an update.
+
+    Raises
+    ------
+    ArchiveError
+        There is no such archive, or its index cannot be read.
+    """
+    source = ArgoSource(open_archive(archive), identifier, since)
+    application = ArgoApplication(
+        dataset=identifier,
+        archive=archive,
+        fragments_url=fragments_url,
+        staging_url=staging_url,
+        catalogue=source.catalogue,
+    )
+    return Dataset(
+        alias=alias,
+        identifier=identifier,
+        archive=archive.url,
+        read_latency_s=archive.read_latency_s,
+        application=application,
+        source=source,
+    )
 
 
 class ArgoSource:
@@ -59,6 +106,10 @@ class ArgoSource:
     def base(self) -> UpdateArrived:
         """Return the event that makes the dataset known, before any update."""
         return self._update(0, NO_OBSERVATIONS)
+
+    def faults(self) -> tuple[str, ...]:
+        """Return in words which rows of the indexes could not be used."""
+        return tuple(map(str, self.catalogue.faults))
 
     def look(self) -> UpdateArrived | None:
         """Read the indexes again; return what changed as the next update, None if nothing did.

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from typing import Any
 
 from controller.errors import ArchiveError, StorageError
 from planner.density import Density
-from planner.extent import Extent
-from planner.model import Fragment, Product, UpdateSpan, View
+from planner.extent import Box, Extent, Period
+from planner.model import Fragment, Product, Selection, UpdateSpan, View
 
 HELD_UP_S_MAX = 30.0
 """A test that holds an archive up for longer [s] is stuck."""
@@ -81,6 +81,28 @@ class SmallApplication:
     def parameters(self) -> tuple[str, ...]:
         return ("TEMP",)
 
+    def takes(self, option: str) -> bool:
+        return False
+
+    def check_options(self, options: tuple[tuple[str, str], ...]) -> None:
+        assert not options
+
+    def view(
+        self,
+        box: Box,
+        period: Period,
+        parameters: tuple[str, ...],
+        options: tuple[tuple[str, str], ...],
+    ) -> View:
+        extent = Extent(box=box, period=period, parameters=parameters)
+        return View(dataset="near", application=self.name, extent=extent, options=options)
+
+    def period(self) -> Period | None:
+        return None
+
+    def joined(self, orders: Sequence[Any]) -> object:
+        return orders[0]
+
     def density(self, view: View, updates: UpdateSpan) -> Density | None:
         self._refuse(view)
         return None
@@ -93,13 +115,12 @@ class SmallApplication:
 
     def product_order(
         self,
-        view: View,
-        updates: UpdateSpan,
+        selection: Selection,
         fragments: tuple[Fragment, ...],
         product_id: str,
         subscription_id: str,
     ) -> object:
-        self._refuse(view)
+        self._refuse(selection.view)
         return Order(product_url=str(self._staging / f"{product_id}.nc"), fate=self.fate)
 
     @contextmanager

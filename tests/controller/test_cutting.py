@@ -16,11 +16,11 @@ import pytest
 
 from controller.cutting import FAILURES_MAX, CuttingProcess
 from partitioners.catalogue import BUILT_IN
-from partitioners.cutter import cut_task
+from partitioners.cutter import KnownLoad, cut_task
 from partitioners.protocol import CutRequest, Partitioner, PartitionerFailed
 from planner.commands import CutTask
 from planner.extent import Extent, Period
-from planner.model import UnitCosts, UpdateSpan, View
+from planner.model import Selection, UnitCosts, UpdateSpan, View
 
 CUT_S_MAX = 1.0
 COSTS = UnitCosts(base_s=0.0, file_s=1.0, megabyte_s=0.0, value_s=0.0)
@@ -185,17 +185,21 @@ def test_the_cutter_cuts_linearly_where_a_plugin_hangs() -> None:
         task_id="t-1",
         subscription_id="med",
         version=1,
-        view=View(dataset="10.17882/42182", application="argo", extent=EXTENT),
-        updates=UpdateSpan(after=None, upto=1),
+        selections=(
+            Selection(
+                view=View(dataset="10.17882/42182", application="argo", extent=EXTENT),
+                updates=UpdateSpan(after=None, upto=1),
+            ),
+        ),
         partitioner="hangs",
         parts_wanted=4,
         parts_max=4096,
         part_s_min=1.0,
         part_s_max=10.0,
-        costs=COSTS,
+        costs=(COSTS,),
     )
     with CuttingProcess(cut_s_max=CUT_S_MAX) as run:
-        cut = cut_task(command, None, None, {"hangs": behaving("hangs")}, run)
+        cut = cut_task(command, [KnownLoad()], {"hangs": behaving("hangs")}, run)
     assert (cut.partitioner, len(cut.parts)) == ("linear", 4)
     assert cut.fallback == "partitioner 'hangs': took longer than 1 s"
 

@@ -23,6 +23,7 @@ from controller.demo.archived import DemoProfile, Quirk
 from controller.demo.fleet import SEAS, launch_fleet
 from controller.demo.floats import Trait
 from controller.destinations import Destinations
+from tests.controller.known import known_argo
 
 PROFILES = 400
 SEED = 5
@@ -263,29 +264,15 @@ def test_waves_end_when_nothing_is_left(tmp_path: Path) -> None:
     assert again.profiles == archive.profiles
 
 
-class Argo:
-    """As much of the Argo application as reading subscriptions takes."""
-
-    name = "argo"
-    default_parameters = ("PRES", "TEMP", "PSAL")
-
-    def parameters(self) -> tuple[str, ...]:
-        return ("PRES", "PSAL", "TEMP")
-
-    def check_options(self, options: tuple[tuple[str, str], ...]) -> None:
-        assert options in ((), (("qc", "1"),))
-
-
 def test_the_subscriptions_of_the_demo_differ_and_all_match() -> None:
     found = read_subscriptions(
         str(files("controller.demo") / "subscriptions.yaml"),
-        application=Argo(),
-        datasets={"argo": "10.17882/42182"},
+        datasets=known_argo(),
         destinations=Destinations(roots=("out",)),
         now=0.0,
     )
     assert found.warnings == ()
-    extents = [subscription.view.extent for subscription in found.subscriptions]
+    extents = [subscription.views[0].extent for subscription in found.subscriptions]
     assert len(set(extents)) == len(extents) >= 6
     assert any(extent.box.crosses_antimeridian for extent in extents)
     assert any(subscription.deadline_s is None for subscription in found.subscriptions)

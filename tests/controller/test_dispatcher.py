@@ -43,7 +43,7 @@ from planner.events import (
     TaskRefused,
 )
 from planner.extent import Extent, Period
-from planner.model import NodeOffer, NoticeKind, UnitCosts, UpdateSpan, View
+from planner.model import NodeOffer, NoticeKind, Selection, UnitCosts, UpdateSpan, View
 from tests.controller.engines.inbox import Inbox
 from tests.controller.runs import command_line
 from tests.controller.small_works import SmallApplication, combine
@@ -90,12 +90,13 @@ class Stage:
         self.application = SmallApplication(self.staging)
         self.keeper = NodeKeeper(FakeNodes(offer=OFFER), self.inbox.put, poll_s=0.01)
         self.dispatcher = Dispatcher(
-            applications={"small": self.application},
+            applications={"near": self.application, "away": self.application},
             engine=self.engine,
             keeper=self.keeper,
             cutting=CuttingProcess(),
             destinations=Destinations(roots=(str(self.out),)),
             combining=CombiningPool(self.staging),
+            staging=self.staging,
             report=self.inbox.put,
         )
 
@@ -121,14 +122,13 @@ def cut_command(view: View = VIEW) -> CutTask:
         task_id="t1",
         subscription_id="med",
         version=1,
-        view=view,
-        updates=UPDATES,
+        selections=(Selection(view=view, updates=UPDATES),),
         partitioner="linear",
         parts_wanted=4,
         parts_max=100,
         part_s_min=0.0,
         part_s_max=100.0,
-        costs=UnitCosts(base_s=1.0, file_s=0.0, megabyte_s=0.0, value_s=0.0),
+        costs=(UnitCosts(base_s=1.0, file_s=0.0, megabyte_s=0.0, value_s=0.0),),
     )
 
 
@@ -151,9 +151,8 @@ def combine_command(view: View = VIEW) -> CombineProduct:
         attempt=1,
         subscription_id="med",
         version=1,
-        view=view,
-        updates=UPDATES,
-        fragments=(),
+        selections=(Selection(view=view, updates=UPDATES),),
+        fragments=((),),
     )
 
 
@@ -269,11 +268,11 @@ def test_a_stop_never_overtakes_its_part(stage: Stage) -> None:
 
 
 def test_parts_do_not_wait_for_tasks_that_are_being_cut(stage: Stage) -> None:
-    with stage.application.holding_up("far"):
-        stage.dispatcher.carry_out([cut_command(replace(VIEW, dataset="far")), run_command()])
+    with stage.application.holding_up("away"):
+        stage.dispatcher.carry_out([cut_command(AWAY), run_command()])
         stage.outcome(combine_command())
         assert [work.part_id for work in stage.engine.works] == ["t1/0"]
-    assert isinstance(stage.inbox.next(lambda event: True), TaskCut)
+    assert isinstance(stage.inbox.next(lambda event: True), TaskRefused)
 
 
 def test_what_only_the_planner_and_the_watchers_heed_is_not_acted_on(stage: Stage) -> None:
@@ -302,7 +301,9 @@ def test_closing_gives_up_what_is_being_combined(stage: Stage) -> None:
 
 def test_a_pool_replaces_a_process_that_was_killed_between_two_products(tmp_path: Path) -> None:
     pool = CombiningPool(tmp_path)
-    order = SmallApplication(tmp_path).product_order(VIEW, UPDATES, (), "med-v1-to-u0", "med")
+    order = SmallApplication(tmp_path).product_order(
+        Selection(view=VIEW, updates=UPDATES), (), "med-v1-to-u0", "med"
+    )
     before = set(psutil.Process().children(recursive=True))
     assert pool.submit(combine, order).result(30.0).digest == "d1"
     (worker,) = set(psutil.Process().children(recursive=True)) - before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -10,18 +11,24 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import netCDF4
 import psutil
 import pytest
 
 from controller import job as jobs
-from controller.apps.argo.orders import ArchiveAddress
-from controller.config.settings import ArchiveSettings, NodeTypeSettings, Settings
+from controller.config.settings import (
+    ARGO_DOI,
+    ArchiveSettings,
+    DatasetSettings,
+    NodeTypeSettings,
+    Settings,
+)
 from controller.config.subscriptions import read_subscriptions
 from controller.demo.archive import DemoArchive, make_archive, reprocess
 from controller.destinations import Destinations
 from controller.errors import NodeError
 from controller.interruption import SIGNALS, Interrupted, interruptible
-from controller.job import BOOTS_FAILED_MAX, Job, argo_job, opening
+from controller.job import BOOTS_FAILED_MAX, Job, open_job, opening
 from controller.wiring import working_folders
 from planner.commands import AnyCommand, RunPart
 from planner.events import AnyEvent, NodeLost, TaskCut
@@ -58,14 +65,12 @@ def opened(
     """Open a job, all that it writes in one folder."""
     folder.mkdir(exist_ok=True)
     destinations = Destinations(roots=(str(folder / "products"),))
-    address = ArchiveAddress(url=str(archive), read_latency_s=given.archive.read_latency_s)
     (folder / "wishes.yaml").write_text(wishes)
     with working_folders(folder) as folders:
-        job = argo_job(given, address, destinations, folders)
+        job = open_job(given, str(archive), destinations, folders)
         found = read_subscriptions(
             folder / "wishes.yaml",
-            application=job.application,
-            datasets=given.datasets,
+            datasets=job.datasets,
             destinations=destinations,
             now=time.time(),
         )
@@ -124,6 +129,51 @@ def test_products_are_the_same_however_they_are_cut_and_nodes_are_added(
     assert story.parts == sum(len(cut.parts) for cut in cuts) > 2
 
 
+TWO_ARCHIVES = """
+subscriptions:
+  - id: both
+    dataset: [argo, argo-north]
+    parameters: [TEMP, PSAL]
+    deadline: PT10M
+"""
+
+
+def test_two_archives_make_one_product_that_says_which_file_came_from_where(
+    tmp_path: Path,
+) -> None:
+    south = make_archive(tmp_path / "south", profiles=150, seed=3)
+    north = make_archive(tmp_path / "north", profiles=150, seed=4)
+    identifier = f"{ARGO_DOI}#north"
+    datasets = {
+        "argo": DatasetSettings(identifier=ARGO_DOI),
+        "argo-north": DatasetSettings(identifier=identifier, archive=str(north.folder)),
+    }
+    scaling = replace(BASE.scaling, put_off_launches=False)
+    given = replace(settings(replace(BASE, scaling=scaling)), datasets=datasets)
+    with opened(tmp_path / "job", south.folder, given, TWO_ARCHIVES) as (job, wishes):
+
+        def wave() -> Sequence[AnyEvent] | None:
+            reprocess(north, profiles=20)
+            update = job.datasets[identifier].source.look()
+            return [update] if update else []
+
+        results = jobs.run(job, opening(job, wishes), waves=(wave,))
+    first, second = (results.tasks[t] for t in sorted(results.tasks))
+    assert (first.product_id, second.product_id) == ("both-v1-to-u0-d2-to-u0", "both-v1-d2-u1")
+    manifests = [
+        json.loads((tmp_path / f"job/products/both/{each.product_id}.manifest.json").read_text())
+        for each in (first, second)
+    ]
+    origins = [{source["dataset"] for source in said["sources"]} for said in manifests]
+    assert origins == [{ARGO_DOI, identifier}, {identifier}]
+    assert [len(said["selections"]) for said in manifests] == [2, 1]
+    product = tmp_path / f"job/products/both/{first.product_id}.nc"
+    with netCDF4.Dataset(product) as dataset:
+        told = set(dataset["profiles/dataset"][:].tolist())
+        assert told == {ARGO_DOI, identifier}
+        assert dataset.doi == f"{ARGO_DOI} {identifier}"
+
+
 def test_a_wave_in_the_middle_becomes_increments_and_the_journal_replays(tmp_path: Path) -> None:
     archive = make_archive(tmp_path / "archive", profiles=150, seed=9)
     journal = tmp_path / "journal.jsonl"
@@ -134,7 +184,8 @@ def test_a_wave_in_the_middle_becomes_increments_and_the_journal_replays(tmp_pat
             if not story.parts:
                 return None
             reprocess(archive, profiles=40)
-            update = job.source.look()
+            (argo,) = job.datasets.values()
+            update = argo.source.look()
             assert update is not None
             return [update]
 

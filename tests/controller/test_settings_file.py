@@ -8,7 +8,14 @@ from typing import get_type_hints
 
 import pytest
 
-from controller.config.settings import ORDERS, RULES, NodeTypeSettings, Settings, read_settings
+from controller.config.settings import (
+    ORDERS,
+    RULES,
+    DatasetSettings,
+    NodeTypeSettings,
+    Settings,
+    read_settings,
+)
 from controller.errors import FileFault
 from planner.settings import PlannerSettings
 
@@ -55,7 +62,7 @@ engine: {lease_s: 10}
         "small": NodeTypeSettings(slots=2, price_per_h=0.05, boot_s=2.5, cpu_quota=0.5)
     }
     assert settings.archive.read_latency_s == 0.02
-    assert settings.datasets["mine"] == "10.5281/zenodo.1"
+    assert settings.datasets["mine"] == DatasetSettings(identifier="10.5281/zenodo.1")
     assert settings.delivery.roots == ("out", "/data/out")
     assert settings.engine.lease_s == 10
 

@@ -14,7 +14,9 @@ from controller.config.subscriptions import SubscriptionsFile, read_subscription
 from controller.destinations import Destinations
 from controller.errors import FileFault
 from planner.errors import InvalidSubscription
-from planner.extent import ALWAYS, GLOBE, Box, Period
+from planner.extent import ALWAYS, GLOBE, Box, Extent, Period
+from planner.model import View
+from tests.controller.known import Known
 
 NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 DOI = "10.17882/42182"
@@ -23,11 +25,26 @@ DOI = "10.17882/42182"
 class Floats:
     """An application for the tests: knows a few parameters and one option."""
 
-    name = "floats"
-    default_parameters = ("TEMP", "PSAL")
+    def __init__(self, dataset: str, name: str = "floats", *parameters: str) -> None:
+        self.dataset = dataset
+        self.name = name
+        self.names = parameters or ("DOXY", "PRES", "PSAL", "TEMP")
 
     def parameters(self) -> tuple[str, ...]:
-        return ("DOXY", "PRES", "PSAL", "TEMP")
+        return self.names
+
+    def takes(self, option: str) -> bool:
+        return option == "qc" and self.name == "floats"
+
+    def view(
+        self,
+        box: Box,
+        period: Period,
+        parameters: tuple[str, ...],
+        options: tuple[tuple[str, str], ...],
+    ) -> View:
+        extent = Extent(box=box, period=period, parameters=parameters or ("PSAL", "TEMP"))
+        return View(dataset=self.dataset, application=self.name, extent=extent, options=options)
 
     def check_options(self, options: tuple[tuple[str, str], ...]) -> None:
         for name, value in options:
@@ -35,13 +52,18 @@ class Floats:
                 raise InvalidSubscription(f"option {name}={value!r} cannot be", fix="Write qc: 1,2")
 
 
+DATASETS = Known(
+    {"argo": DOI, "sst": "10.5067/sst"},
+    {DOI: Floats(DOI), "10.5067/sst": Floats("10.5067/sst", "command", "ice", "sst")},
+)
+
+
 def read(folder: Path, text: str) -> SubscriptionsFile:
     path = folder / "subscriptions.yaml"
     path.write_text(text, encoding="utf-8")
     return read_subscriptions(
         path,
-        application=Floats(),
-        datasets={"argo": DOI},
+        datasets=DATASETS,
         destinations=Destinations(roots=(str(folder / "out"),)),
         now=NOW,
     )
@@ -80,12 +102,12 @@ subscriptions:
     (subscription,) = found.subscriptions
     assert found.warnings == ()
     assert subscription.id == "med-temperature"
-    assert subscription.view.dataset == DOI
-    assert subscription.view.application == "floats"
-    assert subscription.view.extent.box == Box(west=-6, south=30, east=36.5, north=46)
-    assert subscription.view.extent.period == Period(start_at=1_262_304_000.0)
-    assert subscription.view.extent.parameters == ("PSAL", "TEMP")
-    assert subscription.view.options == (("qc", "1,2"),)
+    assert subscription.views[0].dataset == DOI
+    assert subscription.views[0].application == "floats"
+    assert subscription.views[0].extent.box == Box(west=-6, south=30, east=36.5, north=46)
+    assert subscription.views[0].extent.period == Period(start_at=1_262_304_000.0)
+    assert subscription.views[0].extent.parameters == ("PSAL", "TEMP")
+    assert subscription.views[0].options == (("qc", "1,2"),)
     assert subscription.destination == f"file://{tmp_path}/out/elsewhere"
     assert (subscription.deadline_s, subscription.deadline_at) == (7200.0, None)
     assert subscription.firm
@@ -93,12 +115,44 @@ subscriptions:
     assert not subscription.backfill
 
 
+def test_several_datasets_each_get_what_they_know(tmp_path: Path) -> None:
+    text = """
+subscriptions:
+  - {id: a, dataset: [argo, sst], parameters: [TEMP, sst], options: {qc: "1"}}
+"""
+    (subscription,) = read(tmp_path, text).subscriptions
+    floats, other = subscription.views
+    assert (floats.dataset, floats.application) == (DOI, "floats")
+    assert (floats.extent.parameters, floats.options) == (("TEMP",), (("qc", "1"),))
+    assert (other.dataset, other.application) == ("10.5067/sst", "command")
+    assert (other.extent.parameters, other.options) == (("sst",), ())
+
+
+@pytest.mark.parametrize(
+    ("dataset", "rest", "fault"),
+    [
+        ("[]", "", "dataset is empty"),
+        ("[argo, argo]", "", "dataset names one twice"),
+        ("[argo, agro]", "", "unknown dataset 'agro'. Did you mean argo?"),
+        ("[argo, sst]", "parameters: [TEMP]", "dataset 10.5067/sst has none of TEMP"),
+        ("[argo, sst]", "parameters: [TEMP, ise]", "unknown parameter 'ise'. Did you mean ice"),
+        ("[argo, sst]", "options: {colour: red}", "option colour='red' cannot be"),
+    ],
+)
+def test_what_cannot_be_of_several_datasets(
+    tmp_path: Path, dataset: str, rest: str, fault: str
+) -> None:
+    text = f"subscriptions:\n  - id: a\n    dataset: {dataset}\n    {rest}\n"
+    (told,) = faults(tmp_path, text)
+    assert fault in told
+
+
 def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     text = "subscriptions:\n  - id: all\n    dataset: argo\n    deadline:\n"
     (subscription,) = read(tmp_path, text).subscriptions
-    assert subscription.view.extent.box == GLOBE
-    assert subscription.view.extent.period == ALWAYS
-    assert subscription.view.extent.parameters == ("PSAL", "TEMP")
+    assert subscription.views[0].extent.box == GLOBE
+    assert subscription.views[0].extent.period == ALWAYS
+    assert subscription.views[0].extent.parameters == ("PSAL", "TEMP")
     assert subscription.destination == f"file://{tmp_path}/out/all"
     assert (subscription.deadline_s, subscription.deadline_at) == (None, None)
     assert (subscription.firm, subscription.priority, subscription.backfill) == (False, 1.0, True)
@@ -117,8 +171,8 @@ subscriptions:
     options: {{qc: "1"}}
 """,
     ).subscriptions
-    assert first.view == second.view
-    assert first.view.extent.box.crosses_antimeridian
+    assert first.views == second.views
+    assert first.views[0].extent.box.crosses_antimeridian
 
 
 def test_a_deadline_can_be_an_instant(tmp_path: Path) -> None:
@@ -147,7 +201,7 @@ def test_longitudes_of_0_to_360_are_read_with_a_warning(
 ) -> None:
     text = f"subscriptions:\n  - id: pacific\n    dataset: argo\n    bbox: {written}\n"
     found = read(tmp_path, text)
-    assert str(found.subscriptions[0].view.extent.box) == meant
+    assert str(found.subscriptions[0].views[0].extent.box) == meant
     assert found.warnings == (
         f"line 4: subscription pacific: bbox with longitudes of 0..360 is read as {meant}",
     )
@@ -272,8 +326,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(FileFault) as caught:
             read_subscriptions(
                 path,
-                application=Floats(),
-                datasets={},
+                datasets=DATASETS,
                 destinations=Destinations(roots=()),
                 now=NOW,
             )

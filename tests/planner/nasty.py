@@ -50,7 +50,7 @@ from planner.results import ENDS
 from planner.scaling.policy import BUILT_IN, Policy
 from planner.scaling.view import Grow, Keep, Launch, NodePhase, Release, ScalingView, Wanted
 from planner.settings import PlannerSettings
-from tests.planner.building import every
+from tests.planner.building import ARGO, every, updates_of
 from tests.planner.invariants import check_books
 
 TICKS_AT_ONE_INSTANT_MAX = 20
@@ -178,7 +178,7 @@ class World:
 
     def covered_to(self, name: str) -> int | None:
         """Return the last update that a subscription was offered, as the books have it."""
-        return self._row(name).covered_to
+        return self._row(name).covered_to.get(ARGO)
 
     def _row(self, name: str) -> Row:
         rows = self.planner.books.registry.state.rows.values()
@@ -227,7 +227,7 @@ class World:
             case ProvisionNode():
                 self._check_caps(command)
             case CutTask():
-                self._check_span(command.subscription_id, command.version, command.updates)
+                self._check_span(command.subscription_id, command.version, updates_of(command))
             case WakeAt():
                 assert command.wake_at >= self.now
 

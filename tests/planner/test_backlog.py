@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from planner.backlog import Backlog, Task
 from planner.durations import RunTimes
 from planner.importance import ORDERS
-from planner.model import Features, PartSpec, UnitCosts, UpdateSpan
+from planner.model import Features, PartSpec, Selection, UnitCosts, UpdateSpan
 from planner.ranking import Waiting
 from planner.settings import DispatchSettings, PlannerSettings
 from tests.planner.building import subscription, view
 
 COSTS = UnitCosts(base_s=0.0213, file_s=0.00357, megabyte_s=0.0, value_s=0.000131)
+TIMES = RunTimes(prior=COSTS)
 lengths = st.lists(st.integers(0, 90_000), min_size=1, max_size=40)
 
 
@@ -22,7 +23,7 @@ def task(number: int, deadline_at: float | None) -> Task:
         id=f"t{number}",
         ordinal=number,
         subscription=subscription(f"s{number % 3}"),
-        updates=UpdateSpan(after=None, upto=0),
+        selections=(Selection(view=view(), updates=UpdateSpan(after=None, upto=0)),),
         arrived_at=0.0,
         deadline_at=deadline_at,
     )
@@ -36,7 +37,7 @@ def filled(order: str, tasks: list[list[int]]) -> Backlog:
         backlog.add(new)
         features = [Features(files=n, values=3 * n) for n in files]
         specs = [PartSpec(extent=view().extent, features=each) for each in features]
-        backlog.cut(new, specs, RunTimes(prior=COSTS))
+        backlog.cut(new, specs, lambda _: TIMES)
     return backlog
 
 

@@ -33,7 +33,7 @@ from planner.events import (
     TaskRefused,
     Ticked,
 )
-from planner.model import NoticeKind, UpdateSpan, product_id
+from planner.model import NoticeKind, Selection, UpdateSpan, product_id
 from planner.settings import DispatchSettings, PlannerSettings
 from tests.planner.building import (
     IN_THE_MEDITERRANEAN,
@@ -51,6 +51,8 @@ from tests.planner.building import (
     profiles,
     subscription,
     update,
+    updates_of,
+    view,
 )
 
 
@@ -75,7 +77,7 @@ def test_a_first_delivery_runs_from_subscription_to_notice() -> None:
     assert {first.node_id, second.node_id} == {node_id}
     assert planner.handle(finished(first, 3.0)) == []
     combine = one(planner.handle(finished(second, 3.5)), CombineProduct)
-    assert [fragment.url for fragment in combine.fragments] == [
+    assert [fragment.url for (fragments,) in [combine.fragments] for fragment in fragments] == [
         f"/fragments/{task_id}/0.npz",
         f"/fragments/{task_id}/1.npz",
     ]
@@ -98,7 +100,7 @@ def test_without_backfill_only_updates_make_tasks() -> None:
     planner = opened()
     assert feed(planner, SubscriptionAdded(at=0.0, subscription=subscription(backfill=False))) == []
     ask = one(planner.handle(update(9.0, 1)), CutTask)
-    assert ask.updates == UpdateSpan(after=0, upto=1)
+    assert updates_of(ask) == UpdateSpan(after=0, upto=1)
     assert planner.books.backlog.tasks[ask.task_id].deadline_at == 69.0
 
 
@@ -122,7 +124,7 @@ def test_a_subscription_made_before_any_data_gets_its_first_delivery_with_the_fi
     planner = Planner(PlannerSettings())
     assert feed(planner, SubscriptionAdded(at=0.0, subscription=subscription())) == []
     ask = one(planner.handle(archive_stands(at=100.0)), CutTask)
-    assert ask.updates == UpdateSpan(after=None, upto=0)
+    assert updates_of(ask) == UpdateSpan(after=None, upto=0)
     assert planner.books.backlog.tasks[ask.task_id].deadline_at == 160.0
 
 
@@ -133,7 +135,7 @@ def test_the_gap_of_a_pause_is_one_task() -> None:
     feed(planner, SubscriptionPaused(at=2.0, subscription_id="med"))
     assert feed(planner, update(3.0, 2), update(4.0, 3)) == []
     ask = one(planner.handle(SubscriptionResumed(at=5.0, subscription_id="med")), CutTask)
-    assert ask.updates == UpdateSpan(after=1, upto=3)
+    assert updates_of(ask) == UpdateSpan(after=1, upto=3)
 
 
 def test_a_pause_without_updates_leaves_no_gap() -> None:
@@ -147,7 +149,7 @@ def test_an_increment_that_holds_nothing_ends_without_a_product() -> None:
     planner = opened()
     feed(planner, SubscriptionAdded(at=0.0, subscription=subscription(backfill=False)))
     ask = one(planner.handle(update(9.0, 1)), CutTask)
-    assert feed(planner, cut(ask.task_id, 9.0, 0)) == []
+    assert feed(planner, cut(ask.task_id, 9.0)) == []
     assert not planner.books.backlog.tasks
 
 
@@ -353,4 +355,5 @@ def test_a_tick_that_changes_nothing_says_so() -> None:
     [(None, 0, "med-v1-to-u0"), (4, 5, "med-v1-u5"), (4, 7, "med-v1-u5-u7")],
 )
 def test_a_product_is_named_after_what_it_delivers(after: int | None, upto: int, name: str) -> None:
-    assert product_id("med", 1, UpdateSpan(after=after, upto=upto)) == name
+    selection = Selection(view=view(), updates=UpdateSpan(after=after, upto=upto))
+    assert product_id("med", 1, [selection]) == name

@@ -27,6 +27,7 @@ from tests.planner.building import (
     profiles,
     subscription,
     update,
+    updates_of,
 )
 
 IN_THE_PACIFIC = profiles((175.0, 0.0))
@@ -49,7 +50,7 @@ def test_a_new_version_is_given_the_update_that_waits_for_it_in_a_page() -> None
     feed(planner, added(subscription("b", version=2, backfill=False)))
     ask = one(planner.handle(Ticked(at=1.0)), CutTask)
     assert (ask.subscription_id, ask.version) == ("b", 2)
-    assert ask.updates == UpdateSpan(after=0, upto=1)
+    assert updates_of(ask) == UpdateSpan(after=0, upto=1)
 
 
 def test_a_new_version_is_matched_by_its_own_view() -> None:
@@ -64,7 +65,7 @@ def test_a_page_holds_nothing_for_one_that_was_removed_and_made_again() -> None:
     feed(planner, update(1.0, 1))
     feed(planner, SubscriptionRemoved(at=1.0, subscription_id="b"))
     first = one(planner.handle(added(subscription("b"))), CutTask)
-    assert first.updates == UpdateSpan(after=None, upto=1)
+    assert updates_of(first) == UpdateSpan(after=None, upto=1)
     assert not every(planner.handle(Ticked(at=1.0)), CutTask)
 
 
@@ -74,7 +75,7 @@ def test_a_pause_comes_after_the_update_that_waits_in_a_page() -> None:
     assert one(planner.handle(Ticked(at=1.0)), CutTask).subscription_id == "b"
     feed(planner, update(2.0, 2))
     again = one(planner.handle(SubscriptionResumed(at=3.0, subscription_id="b")), CutTask)
-    assert again.updates == UpdateSpan(after=1, upto=2)
+    assert updates_of(again) == UpdateSpan(after=1, upto=2)
 
 
 @pytest.mark.parametrize("late", [1, 2])
@@ -91,7 +92,7 @@ def test_an_old_version_that_comes_late_or_twice_is_counted_and_changes_nothing(
 def test_updates_that_were_skipped_come_with_the_next_one() -> None:
     planner = paged("a")
     feed(planner, update(1.0, 1))
-    assert one(planner.handle(update(2.0, 4)), CutTask).updates == UpdateSpan(after=1, upto=4)
+    assert updates_of(one(planner.handle(update(2.0, 4)), CutTask)) == UpdateSpan(after=1, upto=4)
 
 
 def test_a_pause_from_before_any_data_leaves_no_gap_when_only_the_archive_came() -> None:
@@ -99,7 +100,7 @@ def test_a_pause_from_before_any_data_leaves_no_gap_when_only_the_archive_came()
     feed(planner, added(subscription(backfill=False)))
     feed(planner, SubscriptionPaused(at=1.0, subscription_id="med"), archive_stands(2.0))
     assert feed(planner, SubscriptionResumed(at=3.0, subscription_id="med")) == []
-    assert one(planner.handle(update(4.0, 1)), CutTask).updates == UpdateSpan(after=0, upto=1)
+    assert updates_of(one(planner.handle(update(4.0, 1)), CutTask)) == UpdateSpan(after=0, upto=1)
 
 
 @pytest.mark.parametrize("event", [SubscriptionPaused, SubscriptionResumed, SubscriptionRemoved])
@@ -111,14 +112,14 @@ def test_what_is_said_of_nobody_is_counted(event: type) -> None:
 
 def elsewhere(wish: Subscription) -> Subscription:
     """Return the next version of a subscription, of another dataset."""
-    return replace(wish, version=wish.version + 1, view=replace(wish.view, dataset="other"))
+    return replace(wish, version=wish.version + 1, views=(replace(wish.views[0], dataset="other"),))
 
 
 def test_a_version_that_turns_to_another_dataset_begins_anew() -> None:
     planner = opened()
     feed(planner, added(subscription()), replace(archive_stands(1.0), dataset="other"))
     ask = one(planner.handle(added(elsewhere(subscription()))), CutTask)
-    assert (ask.version, ask.updates) == (2, UpdateSpan(after=None, upto=0))
+    assert (ask.version, updates_of(ask)) == (2, UpdateSpan(after=None, upto=0))
     assert feed(planner, update(2.0, 1)) == []
     one(planner.handle(replace(update(3.0, 1), dataset="other")), CutTask)
 
@@ -129,4 +130,4 @@ def test_one_that_is_paused_begins_anew_when_it_is_resumed() -> None:
     feed(planner, replace(archive_stands(1.0), dataset="other"))
     assert feed(planner, added(elsewhere(subscription()))) == []
     ask = one(planner.handle(SubscriptionResumed(at=2.0, subscription_id="med")), CutTask)
-    assert ask.updates == UpdateSpan(after=None, upto=0)
+    assert updates_of(ask) == UpdateSpan(after=None, upto=0)

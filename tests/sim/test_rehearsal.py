@@ -34,7 +34,7 @@ def world(files: int = 400, parts: int = 8) -> World:
 
     def cut(command: CutTask, at: float) -> TaskCut:
         features = Features(files=files // parts, values=2 * files // parts)
-        part = PartSpec(extent=command.view.extent, features=features)
+        part = PartSpec(extent=command.selections[0].view.extent, features=features)
         return TaskCut(
             at=at, task_id=command.task_id, parts=(part,) * parts, partitioner="even", version="1"
         )

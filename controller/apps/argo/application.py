@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.combine import combine
 from controller.apps.argo.extract import extract
 from controller.apps.argo.orders import ArchiveAddress, CombineOrder, ExtractOrder
 from controller.apps.argo.parameters import BIOGEOCHEMICAL
-from controller.apps.argo.policy import check_options
+from controller.apps.argo.policy import check_options, is_option
 from controller.apps.argo.rows import CORE_PARAMETERS, Kind
 from controller.errors import ArchiveError
 from controller.product_files import PRODUCT_ENDING
 from planner.density import Density
 from planner.errors import InvalidSubscription
-from planner.extent import Extent
-from planner.model import Fragment, Product, UpdateSpan, View
+from planner.extent import Box, Extent, Period
+from planner.model import Fragment, Product, Selection, UpdateSpan, View
+
+Options = tuple[tuple[str, str], ...]
 
 KIND_OPTION = "kind"
 """Option of a view that names the family of files to read: core, bio or synthetic."""
@@ -27,6 +30,8 @@ class ArgoApplication:
 
     Parameters
     ----------
+    dataset : str
+        Persistent identifier of what the archive holds.
     archive : ArchiveAddress
     fragments_url, staging_url : str
         Folders for what parts leave and for products not yet delivered.
@@ -40,6 +45,7 @@ class ArgoApplication:
     def __init__(
         self,
         *,
+        dataset: str,
         archive: ArchiveAddress,
         fragments_url: str,
         staging_url: str,
@@ -47,6 +53,7 @@ class ArgoApplication:
     ) -> None:
         self.extract: Callable[[ExtractOrder], Fragment] = extract
         self.combine: Callable[[CombineOrder], Product] = combine
+        self._dataset = dataset
         self._archive = archive
         self._fragments_url = fragments_url.rstrip("/")
         self._staging_url = staging_url.rstrip("/")
@@ -56,7 +63,11 @@ class ArgoApplication:
         """Return the names that a subscription may ask for, sorted: Argo's and this archive's."""
         return tuple(sorted({*CORE_PARAMETERS, *BIOGEOCHEMICAL, *self._catalogue.parameters()}))
 
-    def check_options(self, options: tuple[tuple[str, str], ...]) -> None:
+    def takes(self, option: str) -> bool:
+        """Tell whether an option of this name means anything here."""
+        return is_option(option)
+
+    def check_options(self, options: Options) -> None:
         """Refuse options that cannot be, when a subscription is made.
 
         Raises
@@ -68,6 +79,20 @@ class ArgoApplication:
         if KIND_OPTION in named:
             _named(named[KIND_OPTION])
         check_options(tuple(option for option in options if option[0] != KIND_OPTION))
+
+    def view(self, box: Box, period: Period, parameters: tuple[str, ...], options: Options) -> View:
+        """Return the view that a request means; no parameters means the core ones."""
+        names = tuple(sorted(set(parameters or self.default_parameters)))
+        return View(
+            dataset=self._dataset,
+            application=self.name,
+            extent=Extent(box=box, period=period, parameters=names),
+            options=options,
+        )
+
+    def period(self) -> Period | None:
+        """Return None: the density tells what the archive spans."""
+        return None
 
     def density(self, view: View, updates: UpdateSpan) -> Density:
         """Return where the files lie that a request touches.
@@ -106,21 +131,28 @@ class ArgoApplication:
 
     def product_order(
         self,
-        view: View,
-        updates: UpdateSpan,
+        selection: Selection,
         fragments: tuple[Fragment, ...],
         product_id: str,
         subscription_id: str,
     ) -> CombineOrder:
-        """Return the order to combine the fragments of one product."""
+        """Return the order to combine the fragments of one selection."""
         return CombineOrder(
             product_url=f"{self._staging_url}/{product_id}{PRODUCT_ENDING}",
             product_id=product_id,
             subscription_id=subscription_id,
-            view=view,
-            updates=updates,
-            fragments=fragments,
+            selections=(selection,),
+            fragments=(fragments,),
             index_faults=tuple(map(str, self._catalogue.faults)),
+        )
+
+    def joined(self, orders: Sequence[CombineOrder]) -> CombineOrder:
+        """Return the order that makes one product of several archives."""
+        return replace(
+            orders[0],
+            selections=tuple(selection for order in orders for selection in order.selections),
+            fragments=tuple(fragments for order in orders for fragments in order.fragments),
+            index_faults=tuple(fault for order in orders for fault in order.index_faults),
         )
 
     def _kind(self, view: View) -> Kind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from controller.apps.argo.fragment import Harvest, read_fragment
 from controller.apps.argo.manifest import write_manifest
@@ -27,9 +28,14 @@ def combine(order: CombineOrder) -> Product:
     StorageError
         A fragment is gone or was changed, or the product cannot be written.
     """
-    policy = policy_of(order.view.options)
-    harvests = [read_fragment(fragment) for fragment in order.fragments]
-    parameters = _parameters(order.view.extent.parameters, harvests)
+    policy = policy_of(order.options)
+    harvests = [
+        _of_dataset(selection.view.dataset, read_fragment(fragment))
+        for selection, fragments in zip(order.selections, order.fragments, strict=True)
+        for fragment in fragments
+    ]
+    wanted = {name for s in order.selections for name in s.view.extent.parameters}
+    parameters = _parameters(wanted, harvests)
     harvest = merge(harvests, parameters, both_versions=policy.both_versions)
     written = write_product(order.product_url, harvest, global_attributes(order, harvest))
     product = Product(
@@ -44,7 +50,16 @@ def combine(order: CombineOrder) -> Product:
     return product
 
 
-def _parameters(wanted: Sequence[str], harvests: Sequence[Harvest]) -> list[str]:
+def _of_dataset(dataset: str, harvest: Harvest) -> Harvest:
+    """Return a harvest whose files say which archive they are of."""
+    return replace(
+        harvest,
+        sources=tuple(replace(source, dataset=dataset) for source in harvest.sources),
+        left_out=tuple(replace(file, dataset=dataset) for file in harvest.left_out),
+    )
+
+
+def _parameters(wanted: set[str], harvests: Sequence[Harvest]) -> list[str]:
     """Return the parameters of the product, pressure first: those wanted, or all there are."""
     found = {name for harvest in harvests for name in harvest.modes} or set(CORE_PARAMETERS)
-    return ["PRES", *sorted((set(wanted) or found) - {"PRES"})]
+    return ["PRES", *sorted((wanted or found) - {"PRES"})]

@@ -56,6 +56,8 @@ class Source:
         Of the bytes read.
     rows : int
         Kept of it [count].
+    dataset : str
+        The archive that it is of; told when fragments are combined.
     """
 
     path: str
@@ -63,15 +65,17 @@ class Source:
     date_update: str
     sha256: str
     rows: int
+    dataset: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A file that was left out, and why."""
+    """A file that was left out, and why; `dataset` as in `Source`."""
 
     path: str
     date_update: str
     reason: str
+    dataset: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -51,10 +51,12 @@ def manifest(
             "digest": product.digest,
         },
         "subscription": order.subscription_id,
-        "dataset": {"doi": order.view.dataset, "acknowledgement": ACKNOWLEDGEMENT},
-        "request": request(order.view),
-        "policy": policy_of(order.view.options).describe(harvest.modes),
-        "updates": asdict(order.updates),
+        "selections": [
+            {**request(selection.view), "updates": asdict(selection.updates)}
+            for selection in order.selections
+        ],
+        "acknowledgement": ACKNOWLEDGEMENT,
+        "policy": policy_of(order.options).describe(harvest.modes),
         "profiles": _profiles(harvest),
         "sources": [asdict(source) for source in harvest.sources],
         "left_out": [asdict(file) for file in harvest.left_out],

@@ -76,7 +76,13 @@ def _stacked_modes(name: str, harvests: Sequence[Harvest]) -> Letters:
 def _ranks(sources: Sequence[Source]) -> Places:
     """Return a number for each source, higher for what supersedes, the same for the same file."""
     keys = [
-        (source.date_update, _is_delayed(source.read_path), source.sha256, source.path)
+        (
+            source.date_update,
+            _is_delayed(source.read_path),
+            source.sha256,
+            source.path,
+            source.dataset,
+        )
         for source in sources
     ]
     ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
@@ -118,26 +124,35 @@ def _with_sources(
 ) -> tuple[ProfileTable, tuple[Source, ...]]:
     """Return the profiles renumbered to the sources that they use, and those, sorted by path."""
     numbers = np.unique(profiles["source"]).tolist()
-    by_file = {(sources[n].path, sources[n].sha256): sources[n] for n in numbers}
+    by_file = {_file(sources[n]): sources[n] for n in numbers}
     places = {file: place for place, file in enumerate(sorted(by_file))}
     renumbered = np.zeros(len(sources), np.int32)
     for n in numbers:
-        renumbered[n] = places[sources[n].path, sources[n].sha256]
+        renumbered[n] = places[_file(sources[n])]
     profiles["source"] = renumbered[profiles["source"]]
     rows = np.bincount(profiles["source"], profiles["rows"], len(places)).astype(int).tolist()
     used = (replace(by_file[file], rows=rows[place]) for file, place in places.items())
     return profiles, tuple(used)
 
 
+def _file(source: Source) -> tuple[str, str, str]:
+    return source.path, source.dataset, source.sha256
+
+
 def _left_out(harvests: Sequence[Harvest], used: Sequence[Source]) -> tuple[LeftOut, ...]:
-    """Return the files that nothing was taken of, each once, sorted by path."""
+    """Return the files that nothing was taken of, each once, sorted by path and archive."""
     superseded = "a file updated later, or in delayed mode, holds the same profiles"
     left = {
-        source.path: LeftOut(path=source.path, date_update=source.date_update, reason=superseded)
+        (source.path, source.dataset): LeftOut(
+            path=source.path,
+            date_update=source.date_update,
+            reason=superseded,
+            dataset=source.dataset,
+        )
         for harvest in harvests
         for source in harvest.sources
     }
-    left |= {file.path: file for harvest in harvests for file in harvest.left_out}
+    left |= {(f.path, f.dataset): f for harvest in harvests for f in harvest.left_out}
     for source in used:
-        left.pop(source.path, None)
-    return tuple(left[path] for path in sorted(left))
+        left.pop((source.path, source.dataset), None)
+    return tuple(left[file] for file in sorted(left))

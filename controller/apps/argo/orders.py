@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.extent import Extent
-from planner.model import Fragment, UpdateSpan, View
+from planner.model import Fragment, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +65,10 @@ class CombineOrder:
     product_url : str
         Where the NetCDF file goes (staging area).
     product_id, subscription_id : str
-    view : View
-        The request, written into the product.
-    updates : UpdateSpan
-    fragments : tuple of Fragment
+    selections : tuple of Selection
+        The request, written into the product; of each archive, with the same options.
+    fragments : tuple of tuple of Fragment
+        Of each selection.
     index_faults : tuple of str
         Rows of the index that could not be used, in words, for the manifest.
     """
@@ -76,7 +76,16 @@ class CombineOrder:
     product_url: str
     product_id: str
     subscription_id: str
-    view: View
-    updates: UpdateSpan
-    fragments: tuple[Fragment, ...]
+    selections: tuple[Selection, ...]
+    fragments: tuple[tuple[Fragment, ...], ...]
     index_faults: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> tuple[tuple[str, str], ...]:
+        """The options of the request."""
+        return self.selections[0].view.options
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The identifiers of the archives."""
+        return tuple(selection.view.dataset for selection in self.selections)

@@ -207,6 +207,11 @@ def policy_of(options: Options) -> Policy:
     return Policy(mode=mode, flags=flags, data_modes=data_modes)
 
 
+def is_option(name: str) -> bool:
+    """Tell whether an option of this name means anything here."""
+    return _OPTION.fullmatch(name) is not None
+
+
 def check_options(options: Options) -> None:
     """Refuse options that no order could be made with, when a subscription is made.
 

@@ -177,6 +177,7 @@ def _write_profiles(group: Any, harvest: Harvest) -> None:
         _write_words(group, name, "profile", [word.decode() for word in profiles[name].tolist()])
     sources = [harvest.sources[number] for number in profiles["source"].tolist()]
     for name, field in {
+        "dataset": "dataset",
         "source_file": "read_path",
         "date_update": "date_update",
         "sha256": "sha256",

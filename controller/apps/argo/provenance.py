@@ -27,7 +27,7 @@ def global_attributes(order: CombineOrder, harvest: Harvest) -> dict[str, object
     They tell what it was made of and for, never when: ``date_created`` is, as ACDD has it, the date
     of the last change of the values, so that of the newest source file.
     """
-    policy = policy_of(order.view.options).describe(harvest.modes)
+    policy = policy_of(order.options).describe(harvest.modes)
     updated = max((source.date_update for source in harvest.sources), default="")
     changed = {"date_created": iso_stamp(updated)} if updated else {}
     return {
@@ -43,15 +43,15 @@ def global_attributes(order: CombineOrder, harvest: Harvest) -> dict[str, object
         "creator_url": "https://argo.ucsd.edu",
         "processing_level": f"Argo quality control; user mode {policy['mode']}",
         "history": " ".join([*changed.values(), f"selected and merged by {BUILD}"]),
-        "references": f"https://doi.org/{order.view.dataset}",
-        "doi": order.view.dataset,
+        "references": " ".join(f"https://doi.org/{dataset}" for dataset in order.datasets),
+        "doi": " ".join(order.datasets),
         "license": "Argo data are freely available; see acknowledgement",
         "acknowledgement": ACKNOWLEDGEMENT,
         **changed,
         **_bounds(order, harvest),
         "slackwater_version": VERSION,
         "slackwater_subscription": order.subscription_id,
-        "slackwater_request": _json(request(order.view)),
+        "slackwater_request": _json([request(s.view) for s in order.selections]),
         "slackwater_policy": _json(policy),
     }
 
@@ -69,7 +69,7 @@ def _bounds(order: CombineOrder, harvest: Harvest) -> dict[str, object]:
     profiles = harvest.profiles[harvest.profiles["rows"] > 0]
     if not len(profiles):
         return {}
-    west = order.view.extent.box.west
+    west = order.selections[0].view.extent.box.west
     eastward = np.mod(profiles["longitude"] - west, 360.0)
     times = (profiles["time_d"] - EPOCH_D) * 86400.0
     pressure = harvest.columns["PRES"]

@@ -17,7 +17,7 @@ from controller.errors import ArchiveError
 from controller.ports import Application
 from planner.errors import InvalidSubscription
 from planner.extent import Box, Extent, Period
-from planner.model import Fragment, UpdateSpan, View
+from planner.model import Fragment, Selection, UpdateSpan, View
 from tests.controller.apps.argo.index_files import (
     Line,
     archive_of,
@@ -28,6 +28,7 @@ from tests.controller.apps.argo.index_files import (
     unpacked_subset,
 )
 
+ARGO = "10.17882/42182"
 BASE = UpdateSpan(after=None, upto=0)
 MEDITERRANEAN = Box(west=-6.0, south=30.0, east=36.5, north=46.0)
 EVERY_KIND = frozenset(Kind)
@@ -42,7 +43,7 @@ SYNTHETIC = Line(file="aoml/1/profiles/SR1_001.nc", parameters="PRES TEMP DOXY")
 def view(*parameters: str, period: Period | None = None, **options: str) -> View:
     extent = Extent(parameters=parameters, period=period or Period())
     return View(
-        dataset="10.17882/42182",
+        dataset=ARGO,
         application="argo",
         extent=extent,
         options=tuple(sorted(options.items())),
@@ -51,6 +52,7 @@ def view(*parameters: str, period: Period | None = None, **options: str) -> View
 
 def application_of(*indexes: str) -> ArgoApplication:
     return ArgoApplication(
+        dataset=ARGO,
         archive=ArchiveAddress(url="/gdac", read_latency_s=0.5),
         fragments_url="memory://fragments/",
         staging_url="/staging",
@@ -145,17 +147,18 @@ class TestOrders:
 
     def test_a_product_names_what_was_wrong_with_the_index(self, argo: ArgoApplication) -> None:
         fragment = Fragment(url="memory://f", rows=1, size_bytes=1, sha256="0")
-        request = view("TEMP", kind="core")
-        order = argo.product_order(request, BASE, (fragment,), "med-v1-to-u0", "med")
+        selection = Selection(view=view("TEMP", kind="core"), updates=BASE)
+        order = argo.product_order(selection, (fragment,), "med-v1-to-u0", "med")
         assert order.product_url == "/staging/med-v1-to-u0.nc"
         assert (order.product_id, order.subscription_id) == ("med-v1-to-u0", "med")
-        assert (order.view, order.updates, order.fragments) == (request, BASE, (fragment,))
+        assert (order.selections, order.fragments) == ((selection,), ((fragment,),))
         assert order.index_faults == ("ar_index_global_prof.txt: no usable date in 1 row (line 8)",)
         assert pickle.loads(pickle.dumps(order)) == order
 
     def test_updates_reach_the_next_order(self) -> None:
         catalogue = Catalogue.from_indexes([index_of(core_index(CORE[0]))])
         argo = ArgoApplication(
+            dataset=ARGO,
             archive=ArchiveAddress(url="/gdac"),
             fragments_url="/fragments",
             staging_url="/staging",
@@ -171,6 +174,7 @@ def test_an_index_that_names_missing_files_is_not_fatal(tmp_path: Path) -> None:
     folder = archive_of(tmp_path / "gdac", core=core_index(*CORE))
     address = ArchiveAddress(url=str(folder))
     argo = ArgoApplication(
+        dataset=ARGO,
         archive=address,
         fragments_url=str(tmp_path / "fragments"),
         staging_url=str(tmp_path / "staging"),
@@ -186,15 +190,15 @@ def test_an_index_that_names_missing_files_is_not_fatal(tmp_path: Path) -> None:
 def test_the_real_subset_from_index_to_product(tmp_path: Path, options: dict[str, str]) -> None:
     address = ArchiveAddress(url=str(unpacked_subset(tmp_path / "gdac")))
     argo = ArgoApplication(
+        dataset=ARGO,
         archive=address,
         fragments_url=str(tmp_path / "fragments"),
         staging_url=str(tmp_path / "staging"),
         catalogue=Catalogue.load(open_archive(address)),
     )
     extent = Extent(box=MEDITERRANEAN, parameters=("TEMP",))
-    request = View(
-        dataset="10.17882/42182", application="argo", extent=extent, options=tuple(options.items())
-    )
+    request = View(dataset=ARGO, application="argo", extent=extent, options=tuple(options.items()))
+    selection = Selection(view=request, updates=BASE)
     products = []
     for cuts in ([], [instant(2019), instant(2021)]):
         pieces = extent.cut_time(cuts)
@@ -202,7 +206,7 @@ def test_the_real_subset_from_index_to_product(tmp_path: Path, options: dict[str
             argo.extract(argo.part_order(request, piece, BASE, f"{len(pieces)}-{n}"))
             for n, piece in enumerate(pieces)
         )
-        order = argo.product_order(request, BASE, fragments, f"p{len(pieces)}", "med")
+        order = argo.product_order(selection, fragments, f"p{len(pieces)}", "med")
         products.append(argo.combine(order))
     whole, cut = products
     assert whole.rows == cut.rows > 0

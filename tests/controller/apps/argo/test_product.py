@@ -105,13 +105,15 @@ def test_the_file_says_where_it_comes_from(product: Path) -> None:
         assert "made freely available by the International Argo Program" in dataset.acknowledgement
         assert dataset.date_created == "2024-01-01T00:00:00Z"
         assert dataset.history.startswith("2024-01-01T00:00:00Z selected and merged by slackwater ")
-        assert json.loads(dataset.slackwater_request) == {
-            "dataset": "10.17882/42182",
-            "bbox": [170, -23, -170, 36],
-            "datetime": "2017-07-14T02:40:00Z/..",
-            "parameters": ["PSAL", "TEMP"],
-            "options": {"qc_TEMP": "1,2,3"},
-        }
+        assert json.loads(dataset.slackwater_request) == [
+            {
+                "dataset": "10.17882/42182",
+                "bbox": [170, -23, -170, 36],
+                "datetime": "2017-07-14T02:40:00Z/..",
+                "parameters": ["PSAL", "TEMP"],
+                "options": {"qc_TEMP": "1,2,3"},
+            }
+        ]
         assert json.loads(dataset.slackwater_policy)["qc"]["TEMP"] == [1, 2, 3]
 
 
@@ -219,8 +221,9 @@ class TestManifest:
             "digest": product.digest,
         }
         assert said["subscription"] == "mediterranean"
-        assert said["dataset"]["doi"] == "10.17882/42182"
-        assert said["updates"] == {"after": 6, "upto": 7}
+        (selection,) = said["selections"]
+        assert selection["dataset"] == "10.17882/42182"
+        assert selection.pop("updates") == {"after": 6, "upto": 7}
         assert said["profiles"] == [[6990001, 1, "A", "core"], [6990001, 2, "D", "core"]]
         assert [source["rows"] for source in said["sources"]] == [LEVELS, LEVELS]
         assert [file["path"] for file in said["left_out"]] == ["x/gone.nc"]
@@ -228,7 +231,7 @@ class TestManifest:
         assert set(said["software"]) == {"slackwater", "netCDF4", "numpy"}
         assert said["policy"]["mode"] == "standard"
         with opened(tmp_path / "product.nc") as dataset:
-            assert said["request"] == json.loads(dataset.slackwater_request)
+            assert said["selections"] == json.loads(dataset.slackwater_request)
 
     def test_only_the_time_of_its_making_differs_when_it_is_made_again(
         self, tmp_path: Path

@@ -1,0 +1,117 @@
+"""The datasets of the settings, each opened when somebody first wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.applications import Applications, Opening
+from controller.config.settings import DatasetSettings, Settings
+from controller.errors import ArchiveError
+from controller.ports import Application, Dataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where data come from and go to in between.
+
+    Parameters
+    ----------
+    archive : str or None
+        Serves the first dataset whose settings name no archive.
+    since : Path or None
+        An older state of that archive's index to begin from.
+    fragments_url, staging_url : str
+        Folders for what parts leave and for products not yet delivered.
+    """
+
+    archive: str | None
+    since: Path | None = None
+    fragments_url: str
+    staging_url: str
+
+
+class Datasets(Mapping[str, Dataset]):
+    """Datasets by their identifier; iterates over those that are open.
+
+    Parameters
+    ----------
+    settings : Settings
+    places : Places
+
+    Raises
+    ------
+    ArchiveError
+        An archive is given, but every dataset names its own.
+    """
+
+    def __init__(self, settings: Settings, places: Places) -> None:
+        self._settings = settings
+        self._places = places
+        self._aliases = {each.identifier: alias for alias, each in settings.datasets.items()}
+        self._open: dict[str, Dataset] = {}
+        homeless = [a for a, each in settings.datasets.items() if not each.archive]
+        self._given = homeless[0] if homeless and places.archive is not None else None
+        if places.archive is not None and self._given is None:
+            raise ArchiveError(
+                f"no dataset of the settings is served from archive {places.archive}: each names"
+                " an archive of its own",
+                fix="Leave --archive out, or leave the archive of one dataset out",
+            )
+
+    def identifiers(self) -> Mapping[str, str]:
+        """Return the identifier of each dataset by its alias."""
+        return {alias: each.identifier for alias, each in self._settings.datasets.items()}
+
+    def application(self, identifier: str) -> Application:
+        """Return the application that serves a dataset; opens it.
+
+        Raises
+        ------
+        ArchiveError
+            There is no such archive, or it cannot be read.
+        """
+        return self[identifier].application
+
+    def __getitem__(self, identifier: str) -> Dataset:
+        """Return a dataset; opens it, which reads its index.
+
+        Raises
+        ------
+        ArchiveError
+            There is no such archive, or it cannot be read.
+        """
+        if identifier not in self._open:
+            alias = self._aliases[identifier]
+            self._open[identifier] = self._opened(alias, self._settings.datasets[alias])
+        return self._open[identifier]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the identifiers of the datasets that are open, in the order of their opening."""
+        return iter(self._open)
+
+    def __len__(self) -> int:
+        """Return how many datasets are open."""
+        return len(self._open)
+
+    def _opened(self, alias: str, said: DatasetSettings) -> Dataset:
+        given = alias == self._given
+        archive = self._places.archive if given else said.archive
+        if not archive:
+            raise ArchiveError(
+                f"dataset {alias} has no archive",
+                fix=f"Give --archive, or write datasets.{alias}.archive into the settings",
+            )
+        own_s, common_s = said.read_latency_s, self._settings.archive.read_latency_s
+        return Applications()[said.application](
+            Opening(
+                alias=alias,
+                settings=said,
+                archive=archive,
+                read_latency_s=common_s if own_s is None else own_s,
+                fragments_url=self._places.fragments_url,
+                staging_url=self._places.staging_url,
+                since=self._places.since if given else None,
+            )
+        )

@@ -1,0 +1,135 @@
+"""One product of what several applications made: a ZIP of their products and manifests.
+
+A subscription to datasets of different kinds has no one format that holds them all. Each
+application makes its own product, and the package's manifest says which member came from where.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from fsspec.core import url_to_fs
+
+from controller.apps.argo.storage import replacing
+from controller.build import VERSION
+from controller.product_files import manifest_url
+from planner.model import Product
+
+PACKAGE_ENDING = ".zip"
+
+FORMAT = 1
+"""Grows when a reader of older manifests would misunderstand a new one."""
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The date of every member: the same members make the same bytes. ZIP knows no earlier one."""
+
+BLOCK_BYTES = 2**20
+
+Making = tuple[Callable[[Any], Product], object]
+"""What makes a product, and what it is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackOrder:
+    """Make these products and pack them into one file.
+
+    Parameters
+    ----------
+    product_url : str
+        Where the package goes (staging area).
+    product_id, subscription_id : str
+    members : tuple of Making
+        At least one.
+    """
+
+    product_url: str
+    product_id: str
+    subscription_id: str
+    members: tuple[Making, ...]
+
+
+def pack(order: PackOrder) -> Product:
+    """Make the members and write the package, and its manifest beside it.
+
+    Raises
+    ------
+    SlackwaterError
+        What making a member raises.
+    StorageError
+        The package cannot be written.
+    """
+    made = [combine(given) for combine, given in order.members]
+    with TemporaryDirectory(prefix="slackwater-") as folder:
+        local = Path(folder) / "package.zip"
+        _write(local, [url for each in made for url in (each.url, manifest_url(each.url))])
+        with local.open("rb") as packed:
+            sha256 = hashlib.file_digest(packed, "sha256").hexdigest()
+            packed.seek(0)
+            with replacing(order.product_url) as file:
+                shutil.copyfileobj(packed, file, BLOCK_BYTES)
+        size_bytes = local.stat().st_size
+    product = Product(
+        url=order.product_url,
+        rows=sum(each.rows for each in made),
+        size_bytes=size_bytes,
+        sha256=sha256,
+        digest=_digest(made),
+        left_out=sum(each.left_out for each in made),
+    )
+    with replacing(manifest_url(order.product_url)) as file:
+        file.write(json.dumps(_manifest(order, product, made), indent=1).encode())
+    return product
+
+
+def _write(local: Path, urls: Sequence[str]) -> None:
+    """Write files into a package, uncompressed: products are compressed already."""
+    with zipfile.ZipFile(local, "w") as package:
+        for url in urls:
+            filesystem, path = url_to_fs(url)
+            member = zipfile.ZipInfo(PurePosixPath(path).name, EPOCH)
+            with (
+                filesystem.open(path, "rb") as read,
+                package.open(member, "w", force_zip64=True) as written,
+            ):
+                shutil.copyfileobj(read, written, BLOCK_BYTES)
+
+
+def _digest(made: Sequence[Product]) -> str:
+    """Return the digest of a package's content, whatever its manifests say of when it was made."""
+    lines = (f"{PurePosixPath(each.url).name} {each.digest}\n" for each in made)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _manifest(order: PackOrder, product: Product, made: Sequence[Product]) -> dict[str, object]:
+    return {
+        "format": FORMAT,
+        "product": {
+            "id": order.product_id,
+            "file": PurePosixPath(product.url).name,
+            "rows": product.rows,
+            "size_bytes": product.size_bytes,
+            "sha256": product.sha256,
+            "digest": product.digest,
+        },
+        "subscription": order.subscription_id,
+        "members": [
+            {
+                "file": PurePosixPath(each.url).name,
+                "manifest": PurePosixPath(manifest_url(each.url)).name,
+                "rows": each.rows,
+                "digest": each.digest,
+            }
+            for each in made
+        ],
+        "software": {"slackwater": VERSION},
+        "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }
