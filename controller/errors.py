@@ -43,6 +43,22 @@ class DeliveryError(SlackwaterError):
         self.retry = retry
 
 
+class CommandError(SlackwaterError):
+    """A command of the command application failed, was ended, or left no usable fragment.
+
+    Parameters
+    ----------
+    what, fix : str
+        See `SlackwaterError`.
+    retry : bool
+        Whether another try may succeed (one that asked for it may; a wrong argument may not).
+    """
+
+    def __init__(self, what: str, *, fix: str = "", retry: bool = False) -> None:
+        super().__init__(what, fix=fix)
+        self.retry = retry
+
+
 class NodeFault(StrEnum):
     """Whose fault a failed node call is, and so what helps."""
 

@@ -1,0 +1,45 @@
+"""Makes one product of the fragments of a task."""
+
+from __future__ import annotations
+
+from fsspec.core import url_to_fs
+
+from controller.apps.argo.storage import replacing
+from controller.apps.command.fragment import Found, measured
+from controller.apps.command.joining import join
+from controller.apps.command.manifest import write_manifest
+from controller.apps.command.orders import CombineOrder
+from planner.model import Product
+
+
+def combine(order: CombineOrder) -> Product:
+    """Write the product of these fragments, and its manifest beside it.
+
+    Doing it again with the same fragments makes the same file. A product of no rows is valid. The
+    content digest is that of the file: nobody but the command knows which differences count.
+
+    Raises
+    ------
+    CommandError
+        The fragments do not belong together.
+    StorageError
+        A fragment is gone or was changed, or the product cannot be written.
+    """
+    with replacing(order.product_url) as out:
+        pieces = join(order, out)
+    written = _measured(order.product_url)
+    product = Product(
+        url=order.product_url,
+        rows=sum(piece.head.rows for piece in pieces),
+        size_bytes=written.size_bytes,
+        sha256=written.sha256,
+        digest=written.sha256,
+    )
+    write_manifest(order, pieces, product)
+    return product
+
+
+def _measured(url: str) -> Found:
+    filesystem, path = url_to_fs(url)
+    with filesystem.open(path, "rb") as file:
+        return measured(file)

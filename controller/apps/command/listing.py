@@ -1,0 +1,169 @@
+"""What the folder of a dataset holds, and with which update each of its files came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from fsspec.core import url_to_fs
+
+from controller.apps.command.orders import ListedFile
+from controller.apps.command.places import Places
+from controller.errors import ArchiveError
+from planner.density import Density
+from planner.extent import Extent
+from planner.model import UpdateSpan
+
+FILES_MAX = 100_000
+"""Files of a folder: they are named to every part that reads them, and listed at every look."""
+
+DEPTH_MAX = 16
+"""Folders below each other that are listed; it ends a walk around links."""
+
+_STAMPS = ("ETag", "etag", "checksum", "mtime", "LastModified", "last_modified", "updated")
+"""What file systems call what changes with a file, the surest first."""
+
+Files = Mapping[str, ListedFile]
+
+
+def list_folder(url: str, pattern: str) -> dict[str, ListedFile]:
+    """Return the files below a folder whose path there fits a pattern; hidden ones never do.
+
+    Parameters
+    ----------
+    url : str
+        Folder or fsspec URL.
+    pattern : str
+        As ``*.nc``; a ``*`` matches across folders.
+
+    Raises
+    ------
+    ArchiveError
+        The folder is not there or cannot be listed, or has more than `FILES_MAX` such files.
+    """
+    try:
+        filesystem, root = url_to_fs(url)
+        if not filesystem.isdir(root):
+            raise ArchiveError(
+                f"the folder {url} is not there", fix="Correct `archive` of its dataset"
+            )
+        found = _walked(filesystem, root.rstrip("/"), pattern)
+    except (ImportError, ValueError) as error:
+        raise ArchiveError(f"the folder {url} cannot be opened: {error}") from error
+    except OSError as error:
+        raise ArchiveError(f"the folder {url} cannot be listed: {error.strerror}") from error
+    if len(found) > FILES_MAX:
+        raise ArchiveError(
+            f"the folder {url} has more than {FILES_MAX:,} files like {pattern}",
+            fix="Narrow `files` of its dataset, or make several datasets of it",
+        )
+    return found
+
+
+def _walked(filesystem: Any, root: str, pattern: str) -> dict[str, ListedFile]:
+    found: dict[str, ListedFile] = {}
+    for folder, folders, files in filesystem.walk(
+        root, maxdepth=DEPTH_MAX, detail=True, on_error="raise"
+    ):
+        for name in [name for name in folders if name.startswith(".")]:
+            del folders[name]
+        for name, told in files.items():
+            path = f"{folder}/{name}".removeprefix(f"{root}/")
+            if name and not name.startswith(".") and fnmatchcase(path, pattern):
+                found[path] = _listed(path, told)
+        if len(found) > FILES_MAX:
+            break
+    return found
+
+
+def _listed(path: str, told: Mapping[str, Any]) -> ListedFile:
+    stamp = next((str(told[name]) for name in _STAMPS if told.get(name)), "")
+    return ListedFile(path=path, size_bytes=int(told.get("size") or 0), stamp=stamp)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """One state of the folder; replaced as a whole, so that readers in other threads see one."""
+
+    files: Files = field(default_factory=dict)
+    came_with: Mapping[str, int] = field(default_factory=dict)
+    newest: int = 0
+    places: Places | None = None
+
+
+class Listing:
+    """The files of a folder by update; safe to read while it is updated.
+
+    Parameters
+    ----------
+    files : mapping of str to ListedFile
+        What is there at the beginning: update 0.
+    places : Places or None
+        Where they lie, where an index says so; files that it does not place are not served.
+    """
+
+    def __init__(self, files: Files, places: Places | None = None) -> None:
+        self._state = _State(files=files, came_with=dict.fromkeys(files, 0), places=places)
+
+    def __len__(self) -> int:
+        """Return the number of files."""
+        return len(self._state.files)
+
+    @property
+    def newest(self) -> int:
+        """The number of the last update."""
+        return self._state.newest
+
+    def changed(self, files: Files) -> tuple[str, ...]:
+        """Return the paths of files that are new or not what they were, sorted."""
+        known = self._state.files
+        return tuple(sorted(path for path, file in files.items() if known.get(path) != file))
+
+    def gone(self, files: Files) -> int:
+        """Return how many known files are not there any more."""
+        return len(self._state.files.keys() - files.keys())
+
+    def apply(self, files: Files, changed: Iterable[str], places: Places | None) -> int:
+        """Take in the next update and return its number."""
+        old, number = self._state, self._state.newest + 1
+        came_with = {path: old.came_with.get(path, number) for path in files}
+        came_with.update(dict.fromkeys(changed, number))
+        self._state = _State(files=files, came_with=came_with, newest=number, places=places)
+        return number
+
+    def forget_missing(self, files: Files, places: Places | None) -> None:
+        """Take in that files have gone, which is no update: there is nothing to deliver of it."""
+        old = self._state
+        came_with = {path: old.came_with[path] for path in files}
+        self._state = _State(files=files, came_with=came_with, newest=old.newest, places=places)
+
+    def select(self, extent: Extent, updates: UpdateSpan) -> tuple[ListedFile, ...]:
+        """Return the files of some updates that lie in an extent, or all of them without places."""
+        state = self._state
+        paths = _in_span(state, updates)
+        if state.places is not None:
+            inside = state.places.inside(extent)
+            paths = [path for path in paths if path in inside]
+        return tuple(state.files[path] for path in paths)
+
+    def density(self, extent: Extent, updates: UpdateSpan) -> Density | None:
+        """Return where the files of some updates lie in an extent; None without places."""
+        state = self._state
+        if state.places is None:
+            return None
+        sizes = {path: state.files[path].size_bytes for path in _in_span(state, updates)}
+        return state.places.density(extent, sizes)
+
+    @property
+    def has_places(self) -> bool:
+        """Whether it is known where the files lie."""
+        return self._state.places is not None
+
+
+def _in_span(state: _State, updates: UpdateSpan) -> list[str]:
+    after = -1 if updates.after is None else updates.after
+    return sorted(
+        path for path, number in state.came_with.items() if after < number <= updates.upto
+    )

@@ -1,0 +1,91 @@
+"""The manifest: what a product is, what was asked for, which command made it of which parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+from controller.apps.argo.request import iso_instant, request
+from controller.apps.argo.storage import replacing
+from controller.apps.command.joining import Piece, part_of
+from controller.apps.command.orders import CombineOrder, ListedFile
+from controller.build import VERSION
+from planner.model import Product
+
+FORMAT = 1
+"""Grows when a reader of older manifests would misunderstand a new one."""
+
+
+def manifest(
+    order: CombineOrder, pieces: Sequence[Piece], product: Product, *, created_at: float
+) -> dict[str, object]:
+    """Return the manifest of a product, fit for JSON; only `created` depends on when it was made.
+
+    Parameters
+    ----------
+    order : CombineOrder
+    pieces : sequence of Piece
+        As they were joined.
+    product : Product
+    created_at : float
+        [POSIX s]
+    """
+    return {
+        "format": FORMAT,
+        "product": {
+            "id": order.product_id,
+            "file": PurePosixPath(product.url).name,
+            "rows": product.rows,
+            "size_bytes": product.size_bytes,
+            "sha256": product.sha256,
+            "digest": product.digest,
+        },
+        "subscription": order.subscription_id,
+        "selections": [_selection(order, pieces, n) for n in range(len(order.selections))],
+        "join": {"how": str(order.form.join), "header_lines": order.form.header_lines},
+        "tool": {
+            # What a variable holds may be a secret; which there are explains what was done.
+            "command": list(order.tool.command),
+            "environment": sorted(name for name, _ in order.tool.environment),
+            "versions": sorted({piece.head.tool_version for piece in pieces}),
+        },
+        "software": {"slackwater": VERSION},
+        "created": iso_instant(created_at),
+    }
+
+
+def write_manifest(order: CombineOrder, pieces: Sequence[Piece], product: Product) -> None:
+    """Write the manifest beside its product, there whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        It cannot be written.
+    """
+    said = manifest(order, pieces, product, created_at=datetime.now(UTC).timestamp())
+    with replacing(order.manifest_url) as file:
+        file.write(json.dumps(said, indent=1).encode())
+
+
+def _selection(order: CombineOrder, pieces: Sequence[Piece], number: int) -> dict[str, object]:
+    selected = order.selections[number]
+    own = [piece for piece in pieces if piece.selection == number]
+    return {
+        "request": request(selected.view),
+        "updates": asdict(selected.updates),
+        "parts": [part_of(piece) for piece in own],
+        "sources": _sources(own),
+    }
+
+
+def _sources(pieces: Sequence[Piece]) -> list[dict[str, object]] | None:
+    """Return the files that the parts were given, sorted; None where the folder was not listed."""
+    found: set[ListedFile] = set()
+    for piece in pieces:
+        if piece.head.files is None:
+            return None
+        found.update(piece.head.files)
+    return [asdict(file) for file in sorted(found, key=lambda file: (file.path, file.stamp))]
