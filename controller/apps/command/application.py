@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from controller.apps.command.combine import combine
 from controller.apps.command.extract import extract
@@ -138,13 +138,29 @@ class CommandApplication:
         subscription_id: str,
     ) -> CombineOrder:
         """Return the order to combine the fragments of one product."""
-        form = self._dataset.form
-        return CombineOrder(
-            product_url=f"{self._staging_url}/{product_id}{form.product_ending}",
+        selected = Selected(
+            view=view,
+            updates=updates,
+            fragments=fragments,
+            form=self._dataset.form,
+            tool=self._dataset.tool,
+        )
+        return self._combining(product_id, subscription_id, (selected,))
+
+    def joined(self, orders: Sequence[CombineOrder]) -> CombineOrder:
+        """Return the order that makes one product of several datasets."""
+        selected = tuple(each for order in orders for each in order.selected)
+        return self._combining(orders[0].product_id, orders[0].subscription_id, selected)
+
+    def _combining(
+        self, product_id: str, subscription_id: str, selected: tuple[Selected, ...]
+    ) -> CombineOrder:
+        order = CombineOrder(
+            product_url="",
             manifest_url=f"{self._staging_url}/{product_id}{MANIFEST_ENDING}",
             product_id=product_id,
             subscription_id=subscription_id,
-            form=form,
-            tool=self._dataset.tool,
-            selections=(Selected(view=view, updates=updates, fragments=fragments),),
+            selected=selected,
         )
+        name = f"{product_id}{order.form.product_ending}"
+        return replace(order, product_url=f"{self._staging_url}/{name}")

@@ -30,7 +30,7 @@ class Piece:
     Parameters
     ----------
     selection : int
-        Which of the order's selections it belongs to.
+        Which of those of the order it belongs to.
     head : Head
     member : str
         Its name in a package; empty where it has none.
@@ -55,7 +55,7 @@ def join(order: CombineOrder, out: IO[bytes]) -> list[Piece]:
 
 
 def _fragments(order: CombineOrder) -> Iterator[tuple[int, Fragment]]:
-    for number, selected in enumerate(order.selections):
+    for number, selected in enumerate(order.selected):
         for fragment in selected.fragments:
             yield number, fragment
 
@@ -71,12 +71,12 @@ def _join_bytes(order: CombineOrder, out: IO[bytes]) -> list[Piece]:
 
 def _join_lines(order: CombineOrder, out: IO[bytes]) -> list[Piece]:
     pieces: list[Piece] = []
-    header: bytes | None = None
+    form, header = order.form, b""
     for number, fragment in _fragments(order):
         with reading(fragment) as (head, block):
             pieces.append(Piece(selection=number, head=head))
-            first, rest = _split(block, order.form, head)
-            if first and header is None:
+            first, rest = _split(block, form, head)
+            if first and not header:
                 header = first
                 out.write(header)
             elif first and first != header:
@@ -141,10 +141,11 @@ def _piece(
     order: CombineOrder, place: int, number: int, fragment: Fragment
 ) -> tuple[Piece, Fragment]:
     """Return how a fragment goes into a package; an empty one does not."""
+    selected = order.selected[number]
     with reading(fragment) as (head, _):
-        member = f"{place:04d}{order.form.ending}" if head.size_bytes else ""
-        if member and len(order.selections) > 1:
-            dataset = re.sub(r"[^A-Za-z0-9._-]+", "-", order.selections[number].view.dataset)
+        member = f"{place:04d}{selected.form.ending}" if head.size_bytes else ""
+        if member and len(order.selected) > 1:
+            dataset = re.sub(r"[^A-Za-z0-9._-]+", "-", selected.view.dataset)
             member = f"{number + 1}-{dataset}/{member}"
         return Piece(selection=number, head=head, member=member), fragment
 

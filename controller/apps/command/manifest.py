@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from controller.apps.argo.request import iso_instant, request
 from controller.apps.argo.storage import replacing
 from controller.apps.command.joining import Piece, part_of
-from controller.apps.command.orders import CombineOrder, ListedFile
+from controller.apps.command.orders import CombineOrder, ListedFile, Selected
 from controller.build import VERSION
 from planner.model import Product
 
@@ -44,14 +44,8 @@ def manifest(
             "digest": product.digest,
         },
         "subscription": order.subscription_id,
-        "selections": [_selection(order, pieces, n) for n in range(len(order.selections))],
+        "selections": [_selection(each, pieces, n) for n, each in enumerate(order.selected)],
         "join": {"how": str(order.form.join), "header_lines": order.form.header_lines},
-        "tool": {
-            # What a variable holds may be a secret; which there are explains what was done.
-            "command": list(order.tool.command),
-            "environment": sorted(name for name, _ in order.tool.environment),
-            "versions": sorted({piece.head.tool_version for piece in pieces}),
-        },
         "software": {"slackwater": VERSION},
         "created": iso_instant(created_at),
     }
@@ -70,12 +64,17 @@ def write_manifest(order: CombineOrder, pieces: Sequence[Piece], product: Produc
         file.write(json.dumps(said, indent=1).encode())
 
 
-def _selection(order: CombineOrder, pieces: Sequence[Piece], number: int) -> dict[str, object]:
-    selected = order.selections[number]
+def _selection(selected: Selected, pieces: Sequence[Piece], number: int) -> dict[str, object]:
     own = [piece for piece in pieces if piece.selection == number]
     return {
-        "request": request(selected.view),
+        **request(selected.view),
         "updates": asdict(selected.updates),
+        "tool": {
+            "command": list(selected.tool.command),
+            # What a variable holds may be a secret; which there are explains what was done.
+            "environment": sorted(name for name, _ in selected.tool.environment),
+            "versions": sorted({piece.head.tool_version for piece in own}),
+        },
         "parts": [part_of(piece) for piece in own],
         "sources": _sources(own),
     }

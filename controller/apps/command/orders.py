@@ -130,33 +130,56 @@ class ExtractOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selected:
-    """The fragments of one view, in the order of the cut."""
+    """What was read of one dataset.
+
+    Parameters
+    ----------
+    view : View
+    updates : UpdateSpan
+    fragments : tuple of Fragment
+        In the order of the cut.
+    form : Form
+    tool : Tool
+        For the manifest.
+    """
 
     view: View
     updates: UpdateSpan
     fragments: tuple[Fragment, ...]
+    form: Form
+    tool: Tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CombineOrder:
-    """Make one product file of the fragments of these selections.
+    """Make one product file of what was read of these datasets, those of the first first.
 
     Parameters
     ----------
     product_url, manifest_url : str
         Where the two files go (staging area).
     product_id, subscription_id : str
-    form : Form
-    tool : Tool
-        For the manifest.
-    selections : tuple of Selected
-        Those of the first come first in the product.
+    selected : tuple of Selected
+        At least one.
     """
 
     product_url: str
     manifest_url: str
     product_id: str
     subscription_id: str
-    form: Form
-    tool: Tool
-    selections: tuple[Selected, ...]
+    selected: tuple[Selected, ...]
+
+    @property
+    def form(self) -> Form:
+        """How all is put together: as each dataset has it, or as a package if they differ.
+
+        Lines of different parameters have different columns.
+        """
+        first = self.selected[0]
+        for other in self.selected[1:]:
+            same = other.form == first.form
+            if first.form.join is Join.LINES:
+                same &= other.view.extent.parameters == first.view.extent.parameters
+            if not same:
+                return Form(join=Join.PACKAGE, ending=first.form.ending)
+        return first.form

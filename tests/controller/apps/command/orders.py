@@ -69,13 +69,20 @@ def product(folder: Path, fragments: tuple[Fragment, ...], form: Form = CSV) -> 
         manifest_url=str(folder / "p-v1-to-u0.manifest.json"),
         product_id="p-v1-to-u0",
         subscription_id="p",
-        form=form,
-        tool=Tool(command=("cut", "{fragment}"), environment=(("KEY", "secret"),)),
-        selections=(Selected(view=VIEW, updates=UPDATES, fragments=fragments),),
+        selected=(
+            Selected(
+                view=VIEW,
+                updates=UPDATES,
+                fragments=fragments,
+                form=form,
+                tool=Tool(command=("cut", "{fragment}"), environment=(("KEY", "secret"),)),
+            ),
+        ),
     )
 
 
 def also(order: CombineOrder, fragments: tuple[Fragment, ...], dataset: str) -> CombineOrder:
     """Return the order with the fragments of one more view."""
-    selected = Selected(view=replace(VIEW, dataset=dataset), updates=UPDATES, fragments=fragments)
-    return replace(order, selections=(*order.selections, selected))
+    view = replace(VIEW, dataset=dataset)
+    more = replace(order.selected[0], view=view, fragments=fragments)
+    return replace(order, selected=(*order.selected, more))

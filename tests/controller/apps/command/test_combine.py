@@ -173,12 +173,12 @@ def test_the_manifest_says_what_the_product_is_and_was_made_of(tmp_path: Path) -
     selections = told["selections"]
     assert isinstance(selections, list)
     first, second = selections
-    assert first["request"]["bbox"] == [170.0, -10.0, -170.0, 10.5]
+    assert first["bbox"] == [170.0, -10.0, -170.0, 10.5]
     assert first["updates"] == {"after": None, "upto": UPDATES.upto}
     assert [part["rows"] for part in first["parts"]] == [1, 2]
     assert [part["sha256"] for part in second["parts"]] == [hashlib.sha256(b"h\n4\n").hexdigest()]
     assert first["sources"] == [{"path": "01.csv", "size_bytes": 9, "stamp": "1.5"}]
-    assert told["tool"] == {
+    assert first["tool"] == {
         "command": ["cut", "{fragment}"],
         "environment": ["KEY"],
         "versions": ["cut 1"],
