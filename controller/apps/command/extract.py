@@ -33,7 +33,7 @@ def extract(order: ExtractOrder) -> Fragment:
         part_file = folder / PART_FILE
         part_file.write_text(json.dumps(told))
         run_command(
-            filled(order.tool.command, {"here": order.tool.here, **placeholders(told, part_file)}),
+            filled(order.tool.command, placeholders(told, part_file)),
             order.tool,
             folder,
             environment(folder, order.tool, variables(told)),
@@ -74,5 +74,5 @@ def tool_version(tool: Tool) -> str:
     with private_folder() as folder:
         nothing = folder / PART_FILE
         nothing.touch()
-        words = filled(tool.version_command, {"here": tool.here})
+        words = filled(tool.version_command, {})
         return run_command(words, tool, folder, environment(folder, tool, {}), nothing)

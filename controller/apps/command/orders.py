@@ -25,8 +25,6 @@ class Tool:
     ----------
     command : tuple of str
         The program and its arguments, with placeholders; never read by a shell.
-    here : str
-        Folder that the placeholder ``{here}`` stands for.
     version_command : tuple of str
         Prints the version of the tool; empty where nobody asks.
     environment : tuple of (str, str)
@@ -42,7 +40,6 @@ class Tool:
     """
 
     command: tuple[str, ...]
-    here: str = ""
     version_command: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     limit_s: float = 3600.0

@@ -35,6 +35,15 @@ def unknown_places(words: Iterable[str]) -> list[str]:
     return sorted(found - PLACEHOLDERS.keys())
 
 
+def placed(words: Iterable[str], folder: str) -> tuple[str, ...]:
+    """Return the words with ``{here}`` filled in, and all else as it is."""
+
+    def fill(place: re.Match[str]) -> str:
+        return folder if place.group() == "{here}" else place.group()
+
+    return tuple(_PLACE.sub(fill, word) for word in words)
+
+
 def filled(words: Iterable[str], values: Mapping[str, str]) -> list[str]:
     """Return the words with their placeholders filled in; ``{{name}}`` is the text ``{name}``.
 

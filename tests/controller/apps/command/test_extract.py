@@ -96,8 +96,8 @@ def test_the_part_comes_on_stdin_in_a_file_and_in_the_environment(tmp_path: Path
 
 
 def test_placeholders_are_filled_word_by_word_and_no_shell_reads_them(tmp_path: Path) -> None:
-    words = "{archive}/x {west},{east} {south} {north} {start}/{end} {parameters} {here} {{part}}"
-    tool = python("open(fragment, 'w').write('\\n'.join(sys.argv[2:]))", here="/etc/my tools")
+    words = "{archive}/x {west},{east} {south} {north} {start}/{end} {parameters} {{part}}"
+    tool = python("open(fragment, 'w').write('\\n'.join(sys.argv[2:]))")
     order = part(tmp_path, replace(tool, command=(*tool.command, *words.split(), "$(id) | {x y}")))
     order = replace(order, extent=replace(order.extent, period=ALWAYS))
     assert bytes_of(extract(order)).decode().split("\n") == [
@@ -107,7 +107,6 @@ def test_placeholders_are_filled_word_by_word_and_no_shell_reads_them(tmp_path: 
         "10.5",
         "../..",
         "depth,magnitude",
-        "/etc/my tools",
         "{part}",
         "$(id) | {x y}",
     ]
