@@ -10,6 +10,7 @@ from controller.apps.argo.orders import ArchiveAddress
 from controller.config.settings import DatasetSettings
 from controller.ports import Dataset
 from controller.sources.argo import open_argo
+from controller.sources.folder import open_command
 from planner.plugins import installed, load
 
 GROUP = "slackwater.applications"
@@ -57,7 +58,19 @@ def _open_argo(opening: Opening) -> Dataset:
     )
 
 
-BUILT_IN: Mapping[str, Open] = {"argo": _open_argo}
+def _open_command(opening: Opening) -> Dataset:
+    assert opening.settings.command is not None
+    return open_command(
+        alias=opening.alias,
+        identifier=opening.settings.identifier,
+        archive=opening.archive,
+        settings=opening.settings.command,
+        fragments_url=opening.fragments_url,
+        staging_url=opening.staging_url,
+    )
+
+
+BUILT_IN: Mapping[str, Open] = {"argo": _open_argo, "command": _open_command}
 """Applications that need no installation, by name."""
 
 

@@ -25,7 +25,12 @@ from fsspec.implementations.local import LocalFileSystem
 
 from controller.destinations import Destinations, without_user
 from controller.errors import DeliveryError
-from controller.product_files import MANIFEST_ENDING, PRODUCT_ENDING, manifest_url
+from controller.product_files import (
+    MANIFEST_ENDING,
+    ending_of,
+    manifest_url,
+    product_id_of,
+)
 from planner.model import Product
 
 BLOCK_BYTES = 4 * 2**20
@@ -59,7 +64,8 @@ def deliver(
 ) -> str:
     """Bring a staged product and its manifest to a folder; return the URL of the manifest there.
 
-    Both keep their names: ``<product id>.nc`` and ``<product id>.manifest.json``. If the folder
+    Both keep their names: ``<product id>.nc`` (or as it ends) and
+    ``<product id>.manifest.json``. If the folder
     holds the same content already, it is left as it is.
 
     Parameters
@@ -82,10 +88,11 @@ def deliver(
     url = destinations.resolve(destination)
     with _causes_named(staged.product_id, url):
         folder = _Folder.reached(url, staged.product_id)
-        folder.prepare()
-        if not folder.holds(product.digest):
+        ending = ending_of(staged.path)
+        folder.prepare(ending)
+        if not folder.holds(product.digest, ending):
             folder.remove_manifest()
-            folder.place(PRODUCT_ENDING, staged.product_blocks())
+            folder.place(ending, staged.product_blocks())
             folder.place(MANIFEST_ENDING, staged.manifest_blocks())
     return f"{url}/{staged.product_id}{MANIFEST_ENDING}"
 
@@ -138,10 +145,9 @@ class _Staging:
     @classmethod
     def of(cls, product: Product, given_up: Callable[[], bool]) -> _Staging:
         filesystem, path = url_to_fs(product.url)
-        stem = path.rsplit("/", 1)[-1].removesuffix(PRODUCT_ENDING)
         return cls(
             product=product,
-            product_id=stem,
+            product_id=product_id_of(path),
             filesystem=filesystem,
             path=path,
             given_up=given_up,
@@ -205,10 +211,10 @@ class _Folder:
             raise DeliveryError(_unopened(url, error), retry=False) from error
         return cls(filesystem=filesystem, path=path.rstrip("/"), product_id=product_id)
 
-    def prepare(self) -> None:
+    def prepare(self, ending: str) -> None:
         """Make the folder, and remove what an earlier crash left of this product."""
         self.filesystem.makedirs(self.path, exist_ok=True)
-        endings = "|".join(map(re.escape, (PRODUCT_ENDING, MANIFEST_ENDING)))
+        endings = "|".join(map(re.escape, (ending, MANIFEST_ENDING)))
         leftover = re.compile(
             rf"\.{re.escape(self.product_id)}({endings})\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.part"
         )
@@ -216,7 +222,7 @@ class _Folder:
             if leftover.fullmatch(path.rsplit("/", 1)[-1]):
                 self._remove(path)
 
-    def holds(self, digest: str) -> bool:
+    def holds(self, digest: str, ending: str) -> bool:
         """Tell whether the product with this content digest stands here whole."""
         try:
             with self.filesystem.open(self._final(MANIFEST_ENDING), "rb") as file:
@@ -224,7 +230,7 @@ class _Folder:
             told = manifest["product"]
             if told["digest"] != digest:
                 return False
-            return bool(self._sha256(self._final(PRODUCT_ENDING)) == told["sha256"])
+            return bool(self._sha256(self._final(ending)) == told["sha256"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return False
 

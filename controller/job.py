@@ -99,16 +99,16 @@ def opening(job: Job, subscriptions: Sequence[Subscription]) -> list[AnyEvent]:
             at=at,
             dataset=dataset.identifier,
             application=dataset.application.name,
-            costs=predicted_costs(dataset.read_latency_s),
+            costs=predicted_costs(dataset.read_latency_s, dataset.costs),
         )
         for dataset in job.datasets.values()
     ]
     return [*calibrated, *(dataset.source.base() for dataset in job.datasets.values()), *added]
 
 
-def predicted_costs(read_latency_s: float) -> UnitCosts:
-    """Return what reading costs before anything was measured: the default and declared latency."""
-    return replace(DEFAULT_COSTS, file_s=DEFAULT_COSTS.file_s + read_latency_s)
+def predicted_costs(read_latency_s: float, costs: UnitCosts = DEFAULT_COSTS) -> UnitCosts:
+    """Return what reading costs before anything was measured, with the declared latency."""
+    return replace(costs, file_s=costs.file_s + read_latency_s)
 
 
 def run(

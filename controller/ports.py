@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from planner.density import Density
+from planner.durations import DEFAULT_COSTS
 from planner.events import AnyEvent, UpdateArrived
 from planner.extent import Box, Extent, Period
-from planner.model import Fragment, NodeOffer, Product, Selection, UpdateSpan, View
+from planner.model import Fragment, NodeOffer, Product, Selection, UnitCosts, UpdateSpan, View
 
 Report = Callable[[AnyEvent], None]
 """Takes what happened to the service's inbox."""
@@ -221,6 +222,8 @@ class Dataset:
         Where it lies, a folder or URL.
     read_latency_s : float
         Declared latency of every file read [s].
+    costs : UnitCosts
+        What reading costs before anything was measured, besides that latency.
     application : Application
     source : Source
     """
@@ -229,5 +232,6 @@ class Dataset:
     identifier: str
     archive: str
     read_latency_s: float
+    costs: UnitCosts = DEFAULT_COSTS
     application: Application
     source: Source

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 PRODUCT_ENDING = ".nc"
 MANIFEST_ENDING = ".manifest.json"
 
 
+def file_name(url: str) -> str:
+    """Return the last part of a URL."""
+    return url.rsplit("/", 1)[-1]
+
+
+def ending_of(product_url: str) -> str:
+    """Return how a product's file ends: with its last suffix."""
+    return PurePosixPath(file_name(product_url)).suffix
+
+
+def product_id_of(product_url: str) -> str:
+    """Return the id of the product in a file."""
+    return file_name(product_url).removesuffix(ending_of(product_url))
+
+
 def manifest_url(product_url: str) -> str:
     """Return where the manifest of a product lies: beside it."""
-    return _renamed(product_url, PRODUCT_ENDING, MANIFEST_ENDING)
+    return product_url.removesuffix(ending_of(product_url)) + MANIFEST_ENDING
 
 
-def product_url(manifest_url: str) -> str:
-    """Return where the product of a manifest lies: beside it."""
-    return _renamed(manifest_url, MANIFEST_ENDING, PRODUCT_ENDING)
-
-
-def _renamed(url: str, ending: str, other: str) -> str:
-    assert url.endswith(ending), url
-    return url.removesuffix(ending) + other
+def beside(url: str, name: str) -> str:
+    """Return where the file of a name lies in the folder of another."""
+    return url.removesuffix(file_name(url)) + name

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import partial
-from types import GenericAlias
+from types import GenericAlias, UnionType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, create_model
@@ -49,6 +49,9 @@ def _checked(hint: Any, rule: Any, rules: Rules, orders: Orders) -> Any:
         assert isinstance(hint, type)
         ordered = partial(_build_ordered, hint, orders.get(hint, ()))
         return Annotated[model_of(hint, rules, orders), AfterValidator(ordered)]
+    if get_origin(hint) is UnionType and any(map(is_dataclass, get_args(hint))):
+        (own,) = filter(is_dataclass, get_args(hint))
+        return _checked(own, None, rules, orders) | None
     if get_origin(hint) is dict:
         name, value = get_args(hint)
         return GenericAlias(dict, (name, _checked(value, None, rules, orders)))

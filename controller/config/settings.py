@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from controller.apps.command.placeholders import placed
 from controller.config.checked import check
+from controller.config.commands import CommandSettings
 from controller.config.mirror import Orders, Rules, build, model_of
 from controller.config.yaml_lines import Where, read_document
 from planner.settings import (
@@ -97,12 +99,22 @@ class DatasetSettings:
         Folder or fsspec URL of its data; empty is what ``--archive`` names.
     read_latency_s : float or None
         As `ArchiveSettings.read_latency_s`, for this dataset; None is that one.
+    command : CommandSettings or None
+        Of the application "command": what it runs.
     """
 
     identifier: Annotated[str, Field(min_length=1)]
     application: str = "argo"
     archive: str = ""
     read_latency_s: NotNegative | None = None
+    command: CommandSettings | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        if self.application == "command" and self.command is None:
+            raise ValueError("application command needs a section command that says what it runs")
+        if self.application != "command" and self.command is not None:
+            raise ValueError("a section command needs application: command")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +258,25 @@ def read_settings(path: str | Path | None) -> Settings:
     model, faults = check(document, model_of(Settings, RULES, ORDERS), _dotted)
     document.refuse(faults)
     assert model is not None
-    return build(Settings, model)
+    return _placed(build(Settings, model), str(Path(path).absolute().parent))
+
+
+def _placed(settings: Settings, here: str) -> Settings:
+    """Return the settings with the folder of their file in the place of ``{here}``."""
+    datasets = {
+        alias: replace(
+            dataset,
+            command=replace(
+                dataset.command,
+                run=placed(dataset.command.run, here),
+                version=placed(dataset.command.version, here),
+            ),
+        )
+        if dataset.command
+        else dataset
+        for alias, dataset in settings.datasets.items()
+    }
+    return replace(settings, datasets=datasets)
 
 
 def _spelled_out(value: Any) -> Any:

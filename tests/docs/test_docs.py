@@ -34,6 +34,7 @@ from planner import admission, durations, journal, steering
 from planner.commands import AnyCommand
 from planner.errors import SlackwaterError
 from planner.events import AnyEvent
+from planner.extent import Period
 from planner.forecast import FORECAST_PARTS_MAX
 from planner.importance import ORDERS
 from planner.model import NoticeKind
@@ -117,10 +118,11 @@ def settings_of(kind: type, before: str = "") -> Iterator[tuple[str, str]]:
         hint = hints[one.name]
         made = one.default_factory
         default = one.default if made is MISSING else made()
-        if is_dataclass(hint):
-            assert isinstance(hint, type)
-            yield from settings_of(hint, f"{before}{one.name}.")
-        elif isinstance(default, dict):
+        section = next(filter(is_dataclass, (hint, *get_args(hint))), None)
+        if section is not None and not isinstance(default, dict | Period):
+            assert isinstance(section, type)
+            yield from settings_of(section, f"{before}{one.name}.")
+        elif isinstance(default, dict) and default:
             key = {"nodes": "<name>", "datasets": "<alias>"}[one.name]
             yield from settings_of(get_args(hint)[1], f"{one.name}.{key}.")
         else:
@@ -131,8 +133,10 @@ def shown(default: object) -> str:
     match default:
         case None:
             return "unset"
-        case "":
+        case "" | {}:
             return "empty"
+        case Period():
+            return "all of time"
         case _ if default is MISSING:
             return "required"
         case bool():

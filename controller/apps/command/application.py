@@ -12,8 +12,10 @@ from controller.apps.command.orders import CombineOrder, ExtractOrder, Form, Sel
 from controller.product_files import MANIFEST_ENDING
 from planner.density import Density
 from planner.errors import InvalidSubscription
-from planner.extent import Extent
-from planner.model import Fragment, Product, UpdateSpan, View
+from planner.extent import ALWAYS, Box, Extent, Period
+from planner.model import Fragment, Product, Selection, UpdateSpan, View
+
+Options = tuple[tuple[str, str], ...]
 
 OPTION_CHARACTERS_MAX = 1000
 """Of one option's value: all that a command is told also travels in its environment."""
@@ -29,6 +31,8 @@ class CommandDataset:
         Persistent identifier.
     archive : str
         Folder or URL; handed to the command.
+    period : Period
+        What the data span.
     parameters : tuple of str
         What subscribers may ask for, sorted.
     options : tuple of str
@@ -39,6 +43,7 @@ class CommandDataset:
 
     identifier: str
     archive: str
+    period: Period = ALWAYS
     parameters: tuple[str, ...]
     options: tuple[str, ...] = ()
     tool: Tool
@@ -74,16 +79,15 @@ class CommandApplication:
         self._staging_url = staging_url.rstrip("/")
         self._listing = listing
 
-    @property
-    def default_parameters(self) -> tuple[str, ...]:
-        """All parameters of the dataset."""
-        return self._dataset.parameters
-
     def parameters(self) -> tuple[str, ...]:
         """Return the names that a subscription may ask for, sorted."""
         return self._dataset.parameters
 
-    def check_options(self, options: tuple[tuple[str, str], ...]) -> None:
+    def takes(self, option: str) -> bool:
+        """Tell whether the operator has named an option so."""
+        return option in self._dataset.options
+
+    def check_options(self, options: Options) -> None:
         """Refuse options that the dataset does not have, when a subscription is made.
 
         Raises
@@ -102,6 +106,19 @@ class CommandApplication:
                     f"option {name} is too long or holds control characters",
                     fix=f"Give up to {OPTION_CHARACTERS_MAX} printable characters",
                 )
+
+    def view(self, box: Box, period: Period, parameters: tuple[str, ...], options: Options) -> View:
+        """Return the view that a request means; no parameters means all."""
+        return View(
+            dataset=self._dataset.identifier,
+            application=self.name,
+            extent=Extent(box=box, period=period, parameters=parameters or self.parameters()),
+            options=options,
+        )
+
+    def period(self) -> Period | None:
+        """Return what the data span, as the operator has said it."""
+        return self._dataset.period
 
     def density(self, view: View, updates: UpdateSpan) -> Density | None:
         """Return where the files lie that a request touches; None where no index says so."""
@@ -131,16 +148,14 @@ class CommandApplication:
 
     def product_order(
         self,
-        view: View,
-        updates: UpdateSpan,
+        selection: Selection,
         fragments: tuple[Fragment, ...],
         product_id: str,
         subscription_id: str,
     ) -> CombineOrder:
-        """Return the order to combine the fragments of one product."""
+        """Return the order to combine the fragments of one selection."""
         selected = Selected(
-            view=view,
-            updates=updates,
+            selection=selection,
             fragments=fragments,
             form=self._dataset.form,
             tool=self._dataset.tool,

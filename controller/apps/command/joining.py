@@ -145,7 +145,7 @@ def _piece(
     with reading(fragment) as (head, _):
         member = f"{place:04d}{selected.form.ending}" if head.size_bytes else ""
         if member and len(order.selected) > 1:
-            dataset = re.sub(r"[^A-Za-z0-9._-]+", "-", selected.view.dataset)
+            dataset = re.sub(r"[^A-Za-z0-9._-]+", "-", selected.selection.view.dataset)
             member = f"{number + 1}-{dataset}/{member}"
         return Piece(selection=number, head=head, member=member), fragment
 

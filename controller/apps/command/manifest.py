@@ -67,13 +67,13 @@ def write_manifest(order: CombineOrder, pieces: Sequence[Piece], product: Produc
 def _selection(selected: Selected, pieces: Sequence[Piece], number: int) -> dict[str, object]:
     own = [piece for piece in pieces if piece.selection == number]
     return {
-        **request(selected.view),
-        "updates": asdict(selected.updates),
+        **request(selected.selection.view),
+        "updates": asdict(selected.selection.updates),
         "tool": {
             "command": list(selected.tool.command),
             # What a variable holds may be a secret; which there are explains what was done.
             "environment": sorted(name for name, _ in selected.tool.environment),
-            "versions": sorted({piece.head.tool_version for piece in own}),
+            "versions": sorted({piece.head.tool_version for piece in own} - {""}),
         },
         "parts": [part_of(piece) for piece in own],
         "sources": _sources(own),

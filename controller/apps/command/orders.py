@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from planner.extent import Extent
-from planner.model import Fragment, UpdateSpan, View
+from planner.model import Fragment, Selection, UpdateSpan
 
 
 class Join(StrEnum):
@@ -131,8 +131,7 @@ class Selected:
 
     Parameters
     ----------
-    view : View
-    updates : UpdateSpan
+    selection : Selection
     fragments : tuple of Fragment
         In the order of the cut.
     form : Form
@@ -140,11 +139,15 @@ class Selected:
         For the manifest.
     """
 
-    view: View
-    updates: UpdateSpan
+    selection: Selection
     fragments: tuple[Fragment, ...]
     form: Form
     tool: Tool
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Return what was asked for."""
+        return self.selection.view.extent.parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +179,7 @@ class CombineOrder:
         for other in self.selected[1:]:
             same = other.form == first.form
             if first.form.join is Join.LINES:
-                same &= other.view.extent.parameters == first.view.extent.parameters
+                same &= other.parameters == first.parameters
             if not same:
                 return Form(join=Join.PACKAGE, ending=first.form.ending)
         return first.form

@@ -17,7 +17,7 @@ from controller.apps.command.orders import (
     Tool,
 )
 from planner.extent import Box, Extent, Period
-from planner.model import Fragment, UpdateSpan, View
+from planner.model import Fragment, Selection, UpdateSpan, View
 
 CSV = Form(join=Join.LINES, header_lines=1, ending=".csv")
 BINARY = Form(join=Join.BYTES, ending=".bin")
@@ -71,8 +71,7 @@ def product(folder: Path, fragments: tuple[Fragment, ...], form: Form = CSV) -> 
         subscription_id="p",
         selected=(
             Selected(
-                view=VIEW,
-                updates=UPDATES,
+                selection=Selection(view=VIEW, updates=UPDATES),
                 fragments=fragments,
                 form=form,
                 tool=Tool(command=("cut", "{fragment}"), environment=(("KEY", "secret"),)),
@@ -83,6 +82,6 @@ def product(folder: Path, fragments: tuple[Fragment, ...], form: Form = CSV) -> 
 
 def also(order: CombineOrder, fragments: tuple[Fragment, ...], dataset: str) -> CombineOrder:
     """Return the order with the fragments of one more view."""
-    view = replace(VIEW, dataset=dataset)
-    more = replace(order.selected[0], view=view, fragments=fragments)
+    selection = Selection(view=replace(VIEW, dataset=dataset), updates=UPDATES, place=1)
+    more = replace(order.selected[0], selection=selection, fragments=fragments)
     return replace(order, selected=(*order.selected, more))

@@ -13,8 +13,8 @@ from controller.apps.command.listing import Listing
 from controller.apps.command.orders import Form, Join, ListedFile
 from controller.apps.command.places import parse_places
 from planner.errors import InvalidSubscription
-from planner.extent import Extent, Period
-from planner.model import UpdateSpan, View
+from planner.extent import ALWAYS, GLOBE, Extent, Period
+from planner.model import Selection, UpdateSpan, View
 from tests.controller.apps.command.orders import CSV, DATASET, shell
 
 FIRST = UpdateSpan(after=None, upto=0)
@@ -24,6 +24,7 @@ VIEW = View(
     extent=Extent(period=Period(start_at=0.0, end_at=4e9), parameters=("magnitude",)),
     options=(("magnitude_min", "4"),),
 )
+SELECTION = Selection(view=VIEW, updates=FIRST)
 EARLY, LATE = VIEW.extent.cut_time([1_600_000_000.0])
 FILES = {name: ListedFile(path=name, size_bytes=10, stamp="1") for name in ("a.csv", "b.csv")}
 INDEX = ["file,date,latitude,longitude\n", "a.csv,2020-01-01,0,0\n", "b.csv,2021-01-01,0,0\n"]
@@ -87,7 +88,7 @@ def test_orders_travel_and_make_a_product_whose_name_fits(form: Form, tmp_path: 
         for number, piece in enumerate((EARLY, LATE))
     ]
     fragments = tuple(served.extract(pickle.loads(pickle.dumps(order))) for order in orders)
-    made = served.combine(served.product_order(VIEW, FIRST, fragments, "p-v1-to-u0", "p"))
+    made = served.combine(served.product_order(SELECTION, fragments, "p-v1-to-u0", "p"))
     assert made.url == f"{tmp_path}/staging/p-v1-to-u0{form.product_ending}"
     assert made.rows == 2
     assert Path(f"{tmp_path}/staging/p-v1-to-u0.manifest.json").exists()
@@ -97,7 +98,9 @@ def test_orders_travel_and_make_a_product_whose_name_fits(form: Form, tmp_path: 
 
 def test_all_parameters_are_asked_for_by_default(tmp_path: Path) -> None:
     served = application(tmp_path)
-    assert served.parameters() == served.default_parameters == ("depth", "magnitude")
+    view = served.view(GLOBE, ALWAYS, (), ())
+    assert view.extent.parameters == served.parameters() == ("depth", "magnitude")
+    assert served.view(GLOBE, ALWAYS, ("depth",), ()).extent.parameters == ("depth",)
 
 
 @pytest.mark.parametrize(
