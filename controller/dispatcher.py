@@ -15,6 +15,7 @@ from controller.combining import CombiningPool
 from controller.cutting import CuttingProcess
 from controller.delivery import deliver
 from controller.destinations import Destinations
+from controller.history import Histories
 from controller.nodes.keeper import NodeKeeper
 from controller.ports import Application, Engine, PartWork, Report
 from partitioners.catalogue import Partitioners
@@ -60,6 +61,8 @@ class Dispatcher:
     cutting : CuttingProcess
     destinations : Destinations
     combining : CombiningPool
+    histories : Histories
+        Stands in where an application has no index.
     report : Report
         Takes the outcomes.
     """
@@ -73,6 +76,7 @@ class Dispatcher:
         cutting: CuttingProcess,
         destinations: Destinations,
         combining: CombiningPool,
+        histories: Histories,
         report: Report,
     ) -> None:
         self._applications = applications
@@ -81,6 +85,7 @@ class Dispatcher:
         self._cutting = cutting
         self._destinations = destinations
         self._combining = combining
+        self._histories = histories
         self._report = report
         self._ending = threading.Event()
         # One thread each: what is prepared goes out in the order of the commands. An update that
@@ -146,6 +151,8 @@ class Dispatcher:
     def _cut(self, command: CutTask) -> AnyEvent:
         application = self._applications[command.view.application]
         density = application.density(command.view, command.updates)
+        if density is None:
+            density = self._histories.density(command.view, command.updates)
         cut = cut_task(command, density, None, Partitioners(), self._cutting)
         return cut.event(time.time())
 

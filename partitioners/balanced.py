@@ -11,7 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from partitioners.linear import Linear
-from partitioners.shares import PREFERENCE, along, cut_along, equal_shares, weighed
+from partitioners.shares import (
+    PREFERENCE,
+    along,
+    cut_along,
+    digits_that_count,
+    equal_shares,
+    weighed,
+)
 from planner.density import Axis, Density
 from planner.extent import Extent, Floats
 from planner.model import UnitCosts
@@ -51,8 +58,8 @@ class Balanced:
             return Linear().cut(extent, density, costs, n)
         inside, weights = load
         cuts = [_axis_cut(axis, inside, weights, extent, n) for axis in PREFERENCE]
-        # Predictions are not good to one per cent, so a finer difference is no reason to prefer.
-        best = min(cuts, key=lambda cut: round(cut.imbalance, 2))
+        digits = digits_that_count(inside)
+        best = min(cuts, key=lambda cut: round(cut.imbalance, digits))
         return cut_along(best.axis, extent, best.places.tolist())
 
 

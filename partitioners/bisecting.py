@@ -8,6 +8,9 @@ whichever axis allows that best, and each side is cut on.
 Among axes that balance alike the widest goes first, measured as a share of the whole extent's
 spread. So pieces become compact, and that is what they are for: a mass that stands for many files
 around it lies near few edges of compact pieces, a slab of a single axis is all edge.
+
+A map that is a guess balances along every axis, even along those of which it knows nothing. There
+time goes first, which tells most about the cost.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from partitioners.linear import Linear
-from partitioners.shares import PREFERENCE, along, cut_along, weighed
+from partitioners.shares import PREFERENCE, along, cut_along, digits_that_count, weighed
 from planner.density import Axis, Density
 from planner.extent import Extent, Floats
 from planner.model import UnitCosts
@@ -47,6 +50,8 @@ class Bisecting:
             places={axis: place for axis, (place, _) in rows.items()},
             eastward=(rows[Axis.LONGITUDE][0] - extent.box.west) % 360.0,
             weights=weights,
+            compact=not masses.is_guess,
+            digits=digits_that_count(masses),
         )
         orders = {axis: order for axis, (_, order) in rows.items()}
         return tuple(saw.blocks(extent, orders, n, saw.spreads(orders)))
@@ -78,12 +83,15 @@ class _Saw:
     """What stays the same in all blocks: columns of shape (m,), one entry a mass.
 
     A block is its masses in the order of each axis; it hands those orders on to its halves, so that
-    nothing is sorted twice.
+    nothing is sorted twice. `compact` says whether the widest axis goes first, `digits` to how many
+    decimals of max/mean axes differ.
     """
 
     places: Mapping[Axis, Floats]
     eastward: Floats
     weights: Floats
+    compact: bool
+    digits: int
 
     def blocks(
         self, extent: Extent, orders: Mapping[Axis, Order], n: int, whole: Mapping[Axis, float]
@@ -114,12 +122,11 @@ class _Saw:
         if n < 2:
             return None
         halves = [half for axis in PREFERENCE for half in self._halves(axis, orders[axis], n)]
-        spreads = self.spreads(orders)
-        wide = {axis: spreads[axis] / whole[axis] if whole[axis] else 0.0 for axis in PREFERENCE}
-        # Predictions are not good to one per cent, so a finer difference is no reason to prefer.
+        spreads = self.spreads(orders) if self.compact else whole
+        wide = {axis: spreads[axis] / (whole[axis] or 1.0) for axis in PREFERENCE}
         return min(
             halves,
-            key=lambda half: (round(half.imbalance, 2), -round(wide[half.axis], 2)),
+            key=lambda half: (round(half.imbalance, self.digits), -round(wide[half.axis], 2)),
             default=None,
         )
 

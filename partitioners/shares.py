@@ -34,6 +34,14 @@ def weighed(
     return inside, cost_s if cost_s.any() else inside.files
 
 
+def digits_that_count(masses: Density) -> int:
+    """Return to how many decimals of max/mean one axis may be preferred to another.
+
+    Predictions are not good to one per cent, and a guess not to ten: a finer difference is chance.
+    """
+    return 1 if masses.is_guess else 2
+
+
 def along(axis: Axis, masses: Density, extent: Extent) -> tuple[Floats, NDArray[np.intp]]:
     """Return the masses' coordinates on an axis, and the order in which an extent meets them.
 
