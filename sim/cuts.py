@@ -87,7 +87,8 @@ def cuts_page(
         " workers: each free worker takes the next part."
     )
     rows = [_figures(trial, workers) for trial in trials]
-    sections = [section("Figures", summary, table(_COLUMNS, rows, caption=_CAPTION))]
+    columns = _COLUMNS[: max(map(len, rows))]
+    sections = [section("Figures", summary, table(columns, rows, caption=_CAPTION))]
     sections += [
         section(
             trial.strategy,
@@ -126,7 +127,6 @@ def _figures(trial: Trial, workers: int) -> list[str]:
     cells = [trial.strategy, str(len(trial.parts))]
     for times in (trial.predicted, trial.measured):
         if times is None:
-            cells += ["", "", ""]
             continue
         makespan_s, ideal_s = times.makespan_s(workers), times.ideal_s(workers)
         over = f"{makespan_s / ideal_s - 1:+.1%}" if ideal_s else ""
@@ -152,8 +152,8 @@ def _draw_time(axes: Axes, load: Load, trial: Trial) -> None:
     if cuts:
         reached = np.append(0.0, share)[np.searchsorted(time_s, cuts)]
         days = np.array(cuts) / DAY_S
-        axes.vlines(days, 0.0, 1.0, color=BLUE, linewidth=0.6, alpha=0.6)
-        axes.plot(days, reached, ".", color=BLUE, markersize=4)
+        axes.vlines(days, 0.0, reached, color=BLUE, linewidth=0.6, alpha=0.6)
+        axes.plot(days, reached, ".", color=BLUE, markersize=2 if len(cuts) > 48 else 4)
     else:
         axes.text(0.03, 0.85, "time is not cut", transform=axes.transAxes, color=FAINT)
     locator = AutoDateLocator(minticks=3)
@@ -225,4 +225,4 @@ def _draw_parts(axes: Axes, trial: Trial) -> None:
             axes.plot(number, share, ".", color=colour, markersize=5)
     axes.axhline(1.0, color=INK, linewidth=0.8)
     axes.set_ylim(bottom=0.0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
