@@ -26,20 +26,22 @@ class CombiningPool:
 
     Parameters
     ----------
-    scratch : Path
-        For temporary files; those of a process that is ended stay there.
+    staging : Path
+        Where products wait for their delivery; also for temporary files, and those of a process
+        that is ended stay there.
     preload : sequence of str, optional
         Modules imported once in the fork server, so that a fresh process combines at once.
     workers_max : int
         Products combined at the same time.
     """
 
-    def __init__(self, scratch: Path, *, preload: Sequence[str] = (), workers_max: int = 1) -> None:
+    def __init__(self, staging: Path, *, preload: Sequence[str] = (), workers_max: int = 1) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(preload))
         with out_of_reach_of_ctrl_c():
             forkserver.ensure_running()
-        self._lanes = [_Lane(context, scratch) for _ in range(workers_max)]
+        self.staging = staging
+        self._lanes = [_Lane(context, staging) for _ in range(workers_max)]
         self._free: SimpleQueue[_Lane] = SimpleQueue()
         for lane in self._lanes:
             self._free.put(lane)

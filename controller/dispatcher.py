@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from controller.combining import CombiningPool
 from controller.cutting import CuttingProcess
 from controller.delivery import deliver
 from controller.destinations import Destinations
+from controller.history import Histories
 from controller.nodes.keeper import NodeKeeper
 from controller.packing import PACKAGE_ENDING, Making, PackOrder, pack
 from controller.ports import Application, Engine, PartWork, Report
@@ -63,8 +63,8 @@ class Dispatcher:
     cutting : CuttingProcess
     destinations : Destinations
     combining : CombiningPool
-    staging : Path
-        Where products of several applications are packed.
+    histories : Histories
+        Stands in where an application has no index.
     report : Report
         Takes the outcomes.
     """
@@ -78,7 +78,7 @@ class Dispatcher:
         cutting: CuttingProcess,
         destinations: Destinations,
         combining: CombiningPool,
-        staging: Path,
+        histories: Histories,
         report: Report,
     ) -> None:
         self._applications = applications
@@ -87,7 +87,7 @@ class Dispatcher:
         self._cutting = cutting
         self._destinations = destinations
         self._combining = combining
-        self._staging = staging
+        self._histories = histories
         self._report = report
         self._ending = threading.Event()
         # One thread each: what is prepared goes out in the order of the commands. An update that
@@ -157,6 +157,8 @@ class Dispatcher:
     def _load(self, selection: Selection) -> KnownLoad:
         application = self._applications[selection.view.dataset]
         density = application.density(selection.view, selection.updates)
+        if density is None:
+            density = self._histories.density(selection.view, selection.updates)
         return KnownLoad(density=density, period=application.period())
 
     def _run(self, commands: list[RunPart]) -> None:
@@ -196,7 +198,7 @@ class Dispatcher:
             (own,) = pieces.values()
             return _made_by_one(own, name, command.subscription_id)
         order = PackOrder(
-            product_url=f"{self._staging}/{name}{PACKAGE_ENDING}",
+            product_url=f"{self._combining.staging}/{name}{PACKAGE_ENDING}",
             product_id=name,
             subscription_id=command.subscription_id,
             members=tuple(

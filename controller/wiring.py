@@ -16,12 +16,14 @@ from controller.cutting import CuttingProcess
 from controller.destinations import Destinations
 from controller.dispatcher import Dispatcher
 from controller.engines.dask import DaskEngine
+from controller.history import Histories
 from controller.nodes.keeper import NodeKeeper
 from controller.nodes.process import ProcessNodes, ProcessNodeType
 from controller.ports import Application, Dataset
 from controller.service import Inbox, JournalFile, Service, Watch
+from planner.commands import AnyCommand
 from planner.core import Planner
-from planner.events import OffersChanged
+from planner.events import AnyEvent, OffersChanged
 from planner.journal import Header
 from planner.model import NodeOffer
 from planner.scaling.catalogue import Policies
@@ -72,6 +74,7 @@ def running_service(
         ends.callback(nodes.close)
         keeper = NodeKeeper(nodes, inbox.put)
         ends.callback(keeper.close)
+        histories = Histories()
         dispatcher = Dispatcher(
             applications=applications,
             engine=engine,
@@ -81,13 +84,18 @@ def running_service(
             combining=CombiningPool(
                 folders.staging, preload=[a.combine.__module__ for a in applications.values()]
             ),
-            staging=folders.staging,
+            histories=histories,
             report=inbox.put,
         )
         ends.callback(dispatcher.close)
         inbox.put(OffersChanged(at=time.time(), offers=nodes.describe()))
         planner = Planner(settings.planner, Policies())
-        yield Service(planner, log, inbox, dispatcher, watch), inbox
+
+        def see(event: AnyEvent, commands: list[AnyCommand]) -> None:
+            histories.see(event, commands)
+            watch(event, commands)
+
+        yield Service(planner, log, inbox, dispatcher, see), inbox
 
 
 class _HungWorkers:

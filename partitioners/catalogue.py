@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from partitioners.balanced import Balanced
+from partitioners.bisecting import Bisecting
+from partitioners.calibrated import Calibrated
 from partitioners.linear import Linear
 from partitioners.logarithmic import Logarithmic
 from partitioners.protocol import Partitioner
@@ -15,7 +17,8 @@ GROUP = "slackwater.partitioners"
 """Entry point group; each entry names an instance of a partitioner, not its class."""
 
 BUILT_IN: Mapping[str, Partitioner] = {
-    partitioner.name: partitioner for partitioner in (Balanced(), Linear(), Logarithmic())
+    partitioner.name: partitioner
+    for partitioner in (Balanced(), Bisecting(), Calibrated(), Linear(), Logarithmic())
 }
 """Partitioners that need no installation, by name."""
 

@@ -122,13 +122,16 @@ def _load_map(extent: Extent, time: Floats, along: Floats, up: Floats) -> Densit
     start = 0.0 if period.start_at is None else period.start_at
     end = start + 30 * YEAR_S if period.end_at is None else period.end_at
     eastward = box.west + along * box.width_deg
-    columns = {
-        "time_s": start + time * (end - start),
-        "longitude": (eastward + 180.0) % 360.0 - 180.0,
-        "latitude": box.south + up * (box.north - box.south),
-        "files": np.ones(len(time)),
-        "size_bytes": np.full(len(time), 2.0e4),
-    }
-    for column in columns.values():
+    columns = (
+        start + time * (end - start),
+        (eastward + 180.0) % 360.0 - 180.0,
+        box.south + up * (box.north - box.south),
+        np.ones(len(time)),
+        np.full(len(time), 2.0e4),
+    )
+    for column in columns:
         column.setflags(write=False)
-    return Density(**columns)
+    time_s, longitude, latitude, files, size_bytes = columns
+    return Density(
+        time_s=time_s, longitude=longitude, latitude=latitude, files=files, size_bytes=size_bytes
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -42,6 +42,10 @@ class Density:
         Files that this mass stands for [count]; where they are several, they may lie around it.
     size_bytes : array of shape (n,)
         Bytes of those files, 0 where the index does not say.
+    is_guess : bool
+        Whether no index stands behind the map: it was drawn from what earlier parts cost (see
+        `partitioners.history`). Such a map knows of no files: its `files` are the cost expected
+        around each mass [reference ms], and a place without mass may still cost something.
     """
 
     time_s: Floats
@@ -49,6 +53,7 @@ class Density:
     latitude: Floats
     files: Floats
     size_bytes: Floats
+    is_guess: bool = False
 
     def __post_init__(self) -> None:
         """Check the shape once, so that every use may rely on it."""
@@ -62,8 +67,11 @@ class Density:
 
     @property
     def is_exact(self) -> bool:
-        """Whether a place without mass is sure to hold no file: no mass stands for several."""
-        return bool((self.files <= 1).all())
+        """Whether a place without mass is sure to hold no file.
+
+        So it is where no mass stands for several files, unless the whole map is a guess.
+        """
+        return not self.is_guess and bool((self.files <= 1).all())
 
     def within(self, extent: Extent) -> Density:
         """Return the masses inside an extent."""
@@ -85,6 +93,8 @@ class Density:
 
     def cost_s(self, costs: UnitCosts, extent: Extent) -> Floats:
         """Return what each mass adds to the run time of a part of an extent [reference s]."""
+        if self.is_guess:
+            return self.files / 1e3
         file_s = costs.file_s + costs.value_s * max(1, len(extent.parameters))
         return file_s * self.files + costs.megabyte_s / 1e6 * self.size_bytes
 
@@ -115,7 +125,8 @@ class Density:
                 return wrap_longitudes(self.longitude)
 
     def _taken(self, mask: NDArray[np.bool_]) -> Density:
-        return Density(
+        return replace(
+            self,
             time_s=self.time_s[mask],
             longitude=self.longitude[mask],
             latitude=self.latitude[mask],

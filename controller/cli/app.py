@@ -100,6 +100,53 @@ def run(
 
 
 @app.command()
+def partition(
+    archive: Annotated[str, typer.Option("--archive", help=ARCHIVE_HELP)],
+    bbox: Annotated[
+        str | None, typer.Option("--bbox", help="west,south,east,north in degrees; default all.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", help="ISO 8601 interval start/end, '..' is open.")
+    ] = None,
+    parameters: Annotated[
+        str | None, typer.Option("--parameters", help="Names, separated by commas.")
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--options", help="name=value, as in a subscription; repeatable."),
+    ] = None,
+    parts: Annotated[int, typer.Option("--parts", min=1, max=4096, help="Parts wanted.")] = 32,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Workers that the parts are placed on.")
+    ] = 8,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option("--strategy", help="A partitioner's name; repeatable; default all."),
+    ] = None,
+    run: Annotated[
+        bool, typer.Option("--run", help="Really read every part, and measure that.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page to this file.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Write a picture to this file.")] = None,
+    json: Json = False,
+) -> None:
+    """Show how each strategy cuts one request, and how even the parts are."""
+    from controller.cli.partition import Asked, Output, show_cuts
+
+    wish = Asked(
+        archive=archive,
+        bbox=bbox,
+        time=time,
+        parameters=parameters,
+        options=options or (),
+        parts=parts,
+        workers=workers,
+        strategies=strategy or (),
+    )
+    raise typer.Exit(show_cuts(wish, run=run, output=Output(as_json=json, html=html, svg=svg)))
+
+
+@app.command()
 def replay(
     journal: Annotated[Path, typer.Argument(help="A journal that `run --journal` wrote.")],
     exact: Annotated[

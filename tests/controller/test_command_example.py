@@ -128,7 +128,7 @@ def test_what_the_tool_says_reaches_the_subscriber(example: Path) -> None:
         ("[mag, depth]", "[mag, dept]", "unknown parameter 'dept'. Did you mean depth"),
     ],
 )
-def test_what_the_operator_has_not_listed_is_refused(  # noqa: PLR0913, PLR0917
+def test_what_the_operator_has_not_listed_is_refused(  # noqa: PLR0917
     old: str, new: str, fault: str, example: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace(example / "subscriptions.yaml", old, new)

@@ -16,6 +16,7 @@ from controller.cutting import CuttingProcess
 from controller.destinations import Destinations
 from controller.dispatcher import Dispatcher
 from controller.errors import EngineError
+from controller.history import Histories
 from controller.nodes.fake import FakeNodes
 from controller.nodes.keeper import NodeKeeper
 from controller.ports import PartWork
@@ -89,6 +90,7 @@ class Stage:
         self.engine = Belt()
         self.application = SmallApplication(self.staging)
         self.keeper = NodeKeeper(FakeNodes(offer=OFFER), self.inbox.put, poll_s=0.01)
+        self.histories = Histories()
         self.dispatcher = Dispatcher(
             applications={"near": self.application, "away": self.application},
             engine=self.engine,
@@ -96,7 +98,7 @@ class Stage:
             cutting=CuttingProcess(),
             destinations=Destinations(roots=(str(self.out),)),
             combining=CombiningPool(self.staging),
-            staging=self.staging,
+            histories=self.histories,
             report=self.inbox.put,
         )
 

@@ -29,6 +29,7 @@ from controller.cutting import CUT_S_MAX
 from controller.demo.load import PROFILES
 from controller.dispatcher import DELIVERIES_MAX
 from controller.service import BATCH_MAX
+from partitioners import history
 from partitioners.catalogue import BUILT_IN as PARTITIONERS
 from planner import admission, durations, journal, steering
 from planner.commands import AnyCommand
@@ -315,6 +316,7 @@ FIGURES = [
     ("explanation/ranking.md", "a tenth more work than expected" * (admission.SPARE == 1.1)),
     ("explanation/cutting.md", f"Beyond {MASSES_MAX:,} profiles"),
     ("explanation/cutting.md", f"at most {CUT_S_MAX:g} s"),
+    ("explanation/cutting.md", f"The newest {history.OBSERVATIONS_MAX:,} parts are remembered"),
     ("explanation/architecture.md", f"Up to {BATCH_MAX:,} events"),
     ("reference/performance.md", "Up to four products" * (DELIVERIES_MAX == 4)),
     ("reference/subscriptions-file.md", f"up to {BYTES_MAX // 2**20} MiB"),

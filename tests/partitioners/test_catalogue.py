@@ -33,7 +33,7 @@ def _whole_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_built_in_ones_bear_their_names() -> None:
-    assert {*BUILT_IN} >= {"balanced", "linear", "logarithmic"}
+    assert {*BUILT_IN} == {"balanced", "bisecting", "calibrated", "linear", "logarithmic"}
     assert all(partitioner.name == name for name, partitioner in BUILT_IN.items())
     assert Partitioners()["balanced"] == Balanced()
 

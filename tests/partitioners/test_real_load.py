@@ -62,6 +62,13 @@ def density() -> Density:
         ("balanced", 8, 1.00),
         ("balanced", 16, 1.00),
         ("balanced", 32, 1.01),
+        ("calibrated", 8, 1.88),
+        ("calibrated", 16, 2.17),
+        ("calibrated", 32, 2.28),
+        ("bisecting", 8, 1.00),
+        ("bisecting", 16, 1.00),
+        ("bisecting", 32, 1.01),
+        ("bisecting", 128, 1.01),
     ],
 )
 def test_imbalance_is_as_measured(density: Density, name: str, n: int, imbalance: float) -> None:

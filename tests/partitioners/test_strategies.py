@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partitioners.balanced import Balanced, equal_shares
+from partitioners.balanced import Balanced
 from partitioners.catalogue import BUILT_IN
 from partitioners.linear import Linear
 from partitioners.logarithmic import Logarithmic
 from partitioners.protocol import CutRequest, Partitioner
+from partitioners.shares import equal_shares
 from partitioners.testing import check_partitioner
 from planner.density import Density
 from planner.extent import GLOBE, Box, Extent, Floats, Period

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -44,6 +46,14 @@ def test_masses_out_of_order_are_our_bug() -> None:
 def test_a_map_is_exact_where_no_mass_stands_for_several_files() -> None:
     assert not TWO_FILES.is_exact
     assert TWO_FILES.within(Extent(period=Period(end_at=20.0))).is_exact
+
+
+def test_a_guess_is_never_exact_and_its_masses_are_milliseconds() -> None:
+    guess = replace(TWO_FILES, is_guess=True)
+    early = Extent(period=Period(end_at=20.0))
+    assert not guess.within(early).is_exact
+    dear = UnitCosts(base_s=1.0, file_s=50.0, megabyte_s=7.0, value_s=3.0)
+    assert guess.cost_s(dear, early).tolist() == [0.001, 0.003]
 
 
 def test_the_pole_is_found_along_every_axis() -> None:

@@ -198,7 +198,9 @@ HELP_S_MAX = 2.0
 """A second is promised; the machine may be busy."""
 
 
-@pytest.mark.parametrize("command", [(), ("run",), ("demo",), ("replay",), ("plugins",)])
+@pytest.mark.parametrize(
+    "command", [(), ("run",), ("partition",), ("demo",), ("replay",), ("plugins",)]
+)
 def test_help_answers_at_once(command: tuple[str, ...], tmp_path: Path) -> None:
     began = time.monotonic()
     ended = slackwater(*command, "--help", cwd=tmp_path)
