@@ -8,6 +8,7 @@ from pathlib import Path
 
 from controller.apps.argo.orders import ArchiveAddress
 from controller.config.settings import DatasetSettings
+from controller.errors import ArchiveError
 from controller.ports import Dataset
 from controller.sources.argo import open_argo
 from controller.sources.folder import open_command
@@ -60,6 +61,11 @@ def _open_argo(opening: Opening) -> Dataset:
 
 def _open_command(opening: Opening) -> Dataset:
     assert opening.settings.command is not None
+    if opening.since is not None:
+        raise ArchiveError(
+            f"dataset {opening.alias} is served by a command: it has no older index to begin from",
+            fix="Leave --since out; what is new in a folder is told while a service follows it",
+        )
     return open_command(
         alias=opening.alias,
         identifier=opening.settings.identifier,

@@ -44,7 +44,7 @@ class DeliveryError(SlackwaterError):
 
 
 class CommandError(SlackwaterError):
-    """A command of the command application failed, was ended, or left no usable fragment.
+    """A command of the application `command` failed, was ended, or left no usable fragment.
 
     Parameters
     ----------

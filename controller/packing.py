@@ -19,7 +19,7 @@ from typing import Any
 
 from fsspec.core import url_to_fs
 
-from controller.apps.argo.storage import replacing
+from controller.apps.storage import replacing
 from controller.build import VERSION
 from controller.product_files import manifest_url
 from planner.model import Product

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from controller.apps.argo.application import ArgoApplication
-from controller.apps.argo.request import request as told_request
+from controller.apps.request import request as told_request
 from controller.cli import Exit
 from controller.cli.display import messages, print_json, results, span, table
 from controller.config.bbox import parse_bbox

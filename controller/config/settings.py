@@ -115,6 +115,8 @@ class DatasetSettings:
             raise ValueError("application command needs a section command that says what it runs")
         if self.application != "command" and self.command is not None:
             raise ValueError("a section command needs application: command")
+        if self.command is not None and self.read_latency_s is not None:
+            raise ValueError("read_latency_s cannot be added to what a command reads")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,16 +122,20 @@ def test_what_the_tool_says_reaches_the_subscriber(example: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "fault"),
+    ("change", "fault"),
     [
-        ("magnitude_min", "magnitude_max", "unknown option magnitude_max. Known: magnitude_min"),
-        ("[mag, depth]", "[mag, dept]", "unknown parameter 'dept'. Did you mean depth"),
+        (("magnitude_min", "magnitude_max"), "unknown option magnitude_max. Known: magnitude_min"),
+        (("[mag, depth]", "[mag, dept]"), "unknown parameter 'dept'. Did you mean depth"),
     ],
 )
-def test_what_the_operator_has_not_listed_is_refused(  # noqa: PLR0917
-    old: str, new: str, fault: str, example: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+def test_what_the_operator_has_not_listed_is_refused(
+    change: tuple[str, str],
+    fault: str,
+    example: Path,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    replace(example / "subscriptions.yaml", old, new)
+    replace(example / "subscriptions.yaml", *change)
     monkeypatch.chdir(example)
     files = ("--config", "slackwater.yaml", "--subscriptions", "subscriptions.yaml")
     ended = command("run", *files)

@@ -9,7 +9,9 @@ import pytest
 from controller.config.checked import check
 from controller.config.commands import CommandSettings
 from controller.config.mirror import build, model_of
+from controller.config.settings import read_settings
 from controller.config.yaml_lines import read_document
+from controller.errors import FileFault
 from planner.extent import ALWAYS
 
 GOOD = """
@@ -70,13 +72,58 @@ def test_what_cannot_be_is_told_with_what_may_be(line: str, tmp_path: Path) -> N
     assert FAULTS[line] in faults
 
 
-@pytest.mark.parametrize("lines", ["header_lines: 1", "index: index.csv"])
-def test_what_does_not_go_together_is_refused(lines: str, tmp_path: Path) -> None:
-    # The command stands in a mapping, as it does in the settings.
-    found, faults = None, ""
-    try:
-        found, faults = read(tmp_path, GOOD + lines)
-    except ValueError as error:
-        faults = str(error)
-    assert found is None
-    assert "header_lines are for join: lines" in faults or "index needs files" in faults
+DATASET = """
+datasets:
+  quakes:
+    identifier: 10.5066/F7MS3QZH
+    application: command
+    archive: /data
+    command:
+      run: [python3, "{here}/cut.py", "{fragment}", "{{here}}"]
+      version: ["{here}/cut.py", --version]
+      ending: .csv
+"""
+
+
+def test_here_is_the_folder_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("slackwater.yaml").write_text(DATASET)
+    command = read_settings("slackwater.yaml").datasets["quakes"].command
+    assert command is not None
+    assert command.run == ("python3", f"{tmp_path}/cut.py", "{fragment}", "{{here}}")
+    assert command.version == (f"{tmp_path}/cut.py", "--version")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("command\n", "argo\n", "line 3: a section command needs application: command"),
+        ("    archive", "    read_latency_s: 1\n    archive", "line 3: read_latency_s cannot be"),
+        ("    command:", "    x:", "unknown key 'x'"),
+        ("      ending: .csv\n", "", "line 7: datasets.quakes.command.ending is missing"),
+        (
+            "      ending",
+            "      header_lines: 1\n      ending",
+            "line 7: header_lines are for join",
+        ),
+        ("      ending", "      index: index.csv\n      ending", "line 7: index needs files"),
+        ("{fragment}", "{fragmnt}", "line 8: unknown placeholder {fragmnt}"),
+    ],
+)
+def test_a_dataset_whose_settings_do_not_fit_is_refused(
+    old: str, new: str, fault: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "slackwater.yaml"
+    path.write_text(DATASET.replace(old, new, 1))
+    with pytest.raises(FileFault) as caught:
+        read_settings(path)
+    assert fault in str(caught.value)
+
+
+def test_a_dataset_by_command_needs_a_command(tmp_path: Path) -> None:
+    path = tmp_path / "slackwater.yaml"
+    path.write_text(DATASET.partition("    command:")[0])
+    with pytest.raises(FileFault, match="needs a section command"):
+        read_settings(path)

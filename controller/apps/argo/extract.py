@@ -14,7 +14,7 @@ from controller.apps.argo.fragment import PROFILE, Harvest, LeftOut, Source, wri
 from controller.apps.argo.orders import ExtractOrder, SourceFile
 from controller.apps.argo.policy import Policy, policy_of
 from controller.apps.argo.profile import Profile, UnreadableProfile, read_profiles
-from controller.apps.argo.request import iso_instant
+from controller.apps.request import iso_instant
 from controller.errors import ArchiveError
 from planner.extent import Extent
 from planner.model import Fragment

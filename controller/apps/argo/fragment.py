@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.apps.argo.columns import Column
-from controller.apps.argo.storage import read_whole, replacing
+from controller.apps.storage import read_whole, replacing
 from controller.errors import StorageError
 from planner.model import Fragment
 

@@ -13,8 +13,8 @@ from controller.apps.argo.merge import KEY
 from controller.apps.argo.orders import CombineOrder
 from controller.apps.argo.policy import policy_of
 from controller.apps.argo.provenance import ACKNOWLEDGEMENT
-from controller.apps.argo.request import iso_instant, request
-from controller.apps.argo.storage import replacing
+from controller.apps.request import iso_instant, request
+from controller.apps.storage import replacing
 from controller.build import VERSION
 from controller.product_files import manifest_url
 from planner.model import Product

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from controller.apps.argo.fragment import Harvest, ProfileTable
 from controller.apps.argo.rows import CORE_PARAMETERS, Kind
-from controller.apps.argo.storage import replacing
 from controller.apps.argo.vocabulary import COORDINATES, attributes_of
+from controller.apps.storage import replacing
 from controller.errors import StorageError
 
 POINTS = "N_POINTS"

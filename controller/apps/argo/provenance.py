@@ -10,7 +10,7 @@ from controller.apps.argo.extract import EPOCH_D
 from controller.apps.argo.fragment import Harvest
 from controller.apps.argo.orders import CombineOrder
 from controller.apps.argo.policy import policy_of
-from controller.apps.argo.request import iso_instant, iso_stamp, request
+from controller.apps.request import iso_instant, iso_stamp, request
 from controller.build import BUILD, VERSION
 
 ACKNOWLEDGEMENT = (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fsspec.core import url_to_fs
 
-from controller.apps.argo.storage import replacing
 from controller.apps.command.fragment import Found, measured
 from controller.apps.command.joining import join
 from controller.apps.command.manifest import write_manifest
 from controller.apps.command.orders import CombineOrder
+from controller.apps.storage import replacing
 from planner.model import Product
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from controller.apps.argo.request import request
 from controller.apps.command.orders import ExtractOrder
+from controller.apps.request import request
 from planner.model import View
 
 FORMAT = 1

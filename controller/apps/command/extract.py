@@ -10,7 +10,7 @@ from controller.apps.command.document import document, placeholders, variables
 from controller.apps.command.fragment import Head, measured, write_fragment, written_file
 from controller.apps.command.orders import ExtractOrder, Tool
 from controller.apps.command.placeholders import filled
-from controller.apps.command.running import environment, private_folder, run_command
+from controller.apps.command.running import environment, private_folder, run_command, write_input
 from planner.model import Fragment
 
 PART_FILE = "part.json"
@@ -24,14 +24,14 @@ def extract(order: ExtractOrder) -> Fragment:
     CommandError
         The command failed, went beyond a limit, or left no fragment.
     StorageError
-        The fragment cannot be written.
+        The fragment, or what the command is to read, cannot be written.
     """
     version = tool_version(order.tool)
     with private_folder() as folder:
         fragment = folder / f"fragment{order.form.ending}"
         told = document(order, fragment)
         part_file = folder / PART_FILE
-        part_file.write_text(json.dumps(told))
+        write_input(part_file, json.dumps(told))
         run_command(
             filled(order.tool.command, placeholders(told, part_file)),
             order.tool,
@@ -73,6 +73,6 @@ def tool_version(tool: Tool) -> str:
         return ""
     with private_folder() as folder:
         nothing = folder / PART_FILE
-        nothing.touch()
+        write_input(nothing, "")
         words = filled(tool.version_command, {})
         return run_command(words, tool, folder, environment(folder, tool, {}), nothing)

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 from fsspec.core import url_to_fs
 
-from controller.apps.argo.storage import replacing
 from controller.apps.command.orders import Form, Join, ListedFile
+from controller.apps.storage import replacing
 from controller.errors import CommandError, StorageError
 from planner.model import Fragment
 

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from controller.apps.argo.request import iso_instant, request
-from controller.apps.argo.storage import replacing
 from controller.apps.command.joining import Piece, part_of
 from controller.apps.command.orders import CombineOrder, ListedFile, Selected
+from controller.apps.request import iso_instant, request
+from controller.apps.storage import replacing
 from controller.build import VERSION
 from planner.model import Product
 

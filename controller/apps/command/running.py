@@ -17,7 +17,7 @@ from typing import Any
 
 from controller.apps.command import guard
 from controller.apps.command.orders import Tool
-from controller.errors import CommandError
+from controller.errors import CommandError, StorageError
 
 TOLD_BYTES_MAX = 1000
 """Of what a command prints, the end is kept [bytes]: it travels in an event when it fails."""
@@ -55,9 +55,42 @@ class Ended:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a folder that only this user may enter, and remove it at the end."""
-    with tempfile.TemporaryDirectory(prefix="slackwater-command-") as name:
+    """Make a folder that only this user may enter, and remove it at the end.
+
+    Raises
+    ------
+    StorageError
+        It cannot be made.
+    """
+    try:
+        # What a far file system keeps for a while must not fail a part that is done.
+        folder = tempfile.TemporaryDirectory(
+            prefix="slackwater-command-", ignore_cleanup_errors=True
+        )
+    except OSError as error:
+        raise StorageError(
+            f"no folder can be made for a command: {error.strerror}",
+            fix="TMPDIR says where temporary files go",
+        ) from error
+    with folder as name:
         yield Path(name)
+
+
+def write_input(path: Path, text: str) -> None:
+    """Write a file that a command will read.
+
+    Raises
+    ------
+    StorageError
+        It cannot be written.
+    """
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise StorageError(
+            f"what a command is to read cannot be written to {path}: {error.strerror}",
+            fix="Free space there; TMPDIR says where temporary files go",
+        ) from error
 
 
 def environment(folder: Path, tool: Tool, more: Mapping[str, str]) -> dict[str, str]:

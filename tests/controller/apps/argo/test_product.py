@@ -14,7 +14,7 @@ import pytest
 
 from controller.apps.argo.combine import combine
 from controller.apps.argo.product import content_digest
-from controller.apps.argo.storage import replacing
+from controller.apps.storage import replacing
 from controller.demo.profiles import Measured, profile_file
 from controller.errors import StorageError
 from controller.product_files import manifest_url

@@ -19,7 +19,7 @@ import pytest
 
 from controller.apps.command.extract import extract, tool_version
 from controller.apps.command.orders import Form, Join, Tool
-from controller.errors import CommandError
+from controller.errors import CommandError, StorageError
 from planner.extent import ALWAYS
 from planner.model import Fragment
 from tests.controller.apps.command.orders import BINARY, CSV, part, python, shell
@@ -320,3 +320,16 @@ def test_a_version_command_that_fails_fails_the_part(tmp_path: Path) -> None:
     tool = replace(shell("echo a > $1"), version_command=("false",))
     tool_version.cache_clear()
     assert "command false ended with exit code 1" in str(fails(tmp_path, tool))
+
+
+def test_a_full_disk_is_told_and_tried_again(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = part(tmp_path, shell("echo a > $1"))
+    assert order.files is not None
+    with monkeypatch.context() as patched:
+        patched.setattr("tempfile.tempdir", str(small_disk))
+        with pytest.raises(StorageError, match="No space left on device") as caught:
+            extract(replace(order, files=order.files * 50_000))
+    assert caught.value.retry
+    assert list(small_disk.iterdir()) == []
