@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,6 +30,16 @@ def test_features_count_files_bytes_and_values() -> None:
     assert TWO_FILES.features(early) == Features(files=1, size_bytes=1_000_000, values=1)
     nowhere = Extent(box=Box(west=0.0, south=0.0, east=10.0, north=10.0))
     assert TWO_FILES.features(nowhere) == Features()
+
+
+def test_what_files_hold_counts_where_the_index_says_it() -> None:
+    known = replace(TWO_FILES, values=np.array([5.0, 2.0]))
+    wanted = Extent(parameters=("PSAL", "TEMP"))
+    assert known.features(wanted) == Features(files=4, size_bytes=3_000_000, values=7)
+    late = known.within(Extent(period=Period(start_at=20.0)))
+    assert late.features(wanted).values == 2
+    unit_costs = UnitCosts(base_s=0.0, file_s=0.0, megabyte_s=0.0, value_s=3.0)
+    assert late.cost_s(unit_costs, wanted).tolist() == [6.0]
 
 
 def test_masses_out_of_order_are_our_bug() -> None:
