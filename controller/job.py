@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from controller.apps.argo.application import ArgoApplication
 from controller.apps.argo.archive import open_archive
 from controller.apps.argo.orders import ArchiveAddress
+from controller.calibration.record import Belief, supposed
 from controller.config.settings import ARGO_DOI, Settings
 from controller.destinations import Destinations
 from controller.errors import NodeError, NodeFault
@@ -19,7 +20,6 @@ from controller.sources.argo import ArgoSource
 from controller.wiring import Folders, running_service
 from planner.commands import AnyCommand
 from planner.core import Planner
-from planner.durations import DEFAULT_COSTS
 from planner.events import (
     AnyEvent,
     ApplicationCalibrated,
@@ -98,18 +98,32 @@ def argo_job(
     )
 
 
-def opening(job: Job, subscriptions: Sequence[Subscription]) -> list[AnyEvent]:
-    """Return the events that a job begins with: what is known, and who wants what."""
+def opening(
+    job: Job, subscriptions: Sequence[Subscription], belief: Belief | None = None
+) -> list[AnyEvent]:
+    """Return the events that a job begins with: what is known, and who wants what.
+
+    Parameters
+    ----------
+    belief : Belief or None
+        What reading is believed to cost; None is what is believed of an archive nobody measured.
+    """
     at = time.time()
-    costs = predicted_costs(job.address)
-    calibrated = ApplicationCalibrated(at=at, application=job.application.name, costs=costs)
+    known = belief or supposed(job.address)
+    calibrated = ApplicationCalibrated(
+        at=at,
+        application=job.application.name,
+        costs=known.costs,
+        scatter=known.scatter,
+        common_error=known.common_error,
+    )
     added = [SubscriptionAdded(at=at, subscription=wish) for wish in subscriptions]
     return [calibrated, job.source.base(), *added]
 
 
 def predicted_costs(address: ArchiveAddress) -> UnitCosts:
     """Return what reading costs before anything was measured: the default and declared latency."""
-    return replace(DEFAULT_COSTS, file_s=DEFAULT_COSTS.file_s + address.read_latency_s)
+    return supposed(address).costs
 
 
 def run(

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from controller.apps.argo.application import ArgoApplication
 from controller.apps.argo.orders import ArchiveAddress
+from controller.calibration.record import Belief, calibrated
 from controller.cli import Exit
 from controller.cli.display import messages, print_json, results, size, slack, span, table
 from controller.cli.progress import LiveView
@@ -38,7 +40,7 @@ OUTCOMES = {
 }
 
 
-def run_job(
+def run_job(  # noqa: PLR0913 - one for each option of the command
     *,
     archive: str,
     subscriptions: Path,
@@ -46,6 +48,7 @@ def run_job(
     policy: str | None,
     journal: Path | None,
     config: Path | None,
+    calibration: Path | None,
     out: Path,
     as_json: bool,
 ) -> Exit:
@@ -53,6 +56,7 @@ def run_job(
     check_names()
     settings = chosen(read_settings(config), policy)
     address = ArchiveAddress(url=archive, read_latency_s=settings.archive.read_latency_s)
+    belief = calibrated(address, ArgoApplication.name, file=calibration)
     destinations = Destinations(
         roots=(str(out), *settings.delivery.roots), schemes=settings.delivery.schemes
     )
@@ -66,11 +70,12 @@ def run_job(
             now=time.time(),
         )
         _warn(wishes.warnings)
+        _tell(belief)
         _refuse_unwritable(subscriptions, wishes.subscriptions)
         if since is None:
-            events = opening(job, wishes.subscriptions)
+            events = opening(job, wishes.subscriptions, belief)
         else:
-            events = [*opening(job, _standing(wishes.subscriptions)), *_news(job)]
+            events = [*opening(job, _standing(wishes.subscriptions), belief), *_news(job)]
         with LiveView(messages()) as view:
             outcome = run(job, events, journal=journal, watch=view.see)
         _warn(map(str, job.source.catalogue.faults))
@@ -161,6 +166,14 @@ def _whereabouts(task: TaskResult) -> str:
 def _warn(warnings: Iterable[str]) -> None:
     for warning in warnings:
         messages().print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+
+
+def _tell(belief: Belief) -> None:
+    """Say where predictions come from, or why not from where they were expected."""
+    if belief.warning:
+        _warn([belief.warning])
+    if belief.source:
+        messages().print(escape(belief.source), highlight=False, soft_wrap=True)
 
 
 def _refuse_unwritable(path: Path, wishes: Sequence[Subscription]) -> None:
