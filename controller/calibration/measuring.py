@@ -20,6 +20,7 @@ from controller.apps.argo.archive import Archive
 from controller.apps.argo.orders import ExtractOrder
 from controller.calibration.requests import BASE, Request
 from controller.errors import ArchiveError
+from controller.interruption import deferred
 from planner.model import View
 
 ROUNDS = 2
@@ -86,12 +87,15 @@ def measure(
     orders = [_order(application, request, folder, n) for n, request in enumerate(requests)]
     if orders:
         # The first call of a process imports and fills caches of libraries; workers are past that.
-        _read(application, orders[0])
+        with deferred():
+            _read(application, orders[0])
     readings: list[list[_Reading]] = [[] for _ in orders]
     rng = np.random.default_rng(seed)
     for _ in range(ROUNDS):
         for place in rng.permutation(len(orders)).tolist():
-            readings[place].append(_read(application, orders[place]))
+            # An exception that a signal raises inside a library's callback would be lost there.
+            with deferred():
+                readings[place].append(_read(application, orders[place]))
             advance(len(orders[place].files))
     sizes = _Sizes(archive)
     return [

@@ -75,7 +75,12 @@ class Request:
 
 
 def draw_requests(
-    catalogue: Catalogue, count: int, seed: int, files_max: int = FILES_MAX
+    catalogue: Catalogue,
+    count: int,
+    seed: int,
+    *,
+    files_max: int = FILES_MAX,
+    area_share: float = AREA_SHARE,
 ) -> list[Request]:
     """Return requests of both designs and of all kinds of files, in no order that means anything.
 
@@ -87,7 +92,9 @@ def draw_requests(
     seed : int
         The same seed draws the same requests of the same archive.
     files_max : int
-        Most files of one of them.
+        Most files of one box.
+    area_share : float
+        How many are windows of one area.
 
     Raises
     ------
@@ -101,7 +108,7 @@ def draw_requests(
             "the archive lists no profile with a time and a place",
             fix="There is nothing to measure: look at the index",
         )
-    of_area = round(count * AREA_SHARE)
+    of_area = round(count * area_share)
     others = round((count - of_area) * OTHER_KIND_SHARE / max(1, len(fields) - 1))
     found: list[Request] = []
     for field in fields[1:]:
