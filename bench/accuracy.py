@@ -19,7 +19,8 @@ from controller.apps.argo.application import ArgoApplication
 from controller.apps.argo.archive import open_archive
 from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.orders import ArchiveAddress
-from controller.calibration.measuring import Sample, measure as measured
+from controller.calibration.measuring import Sample
+from controller.calibration.measuring import measure as measured
 from controller.calibration.requests import draw_requests
 from controller.calibration.statistics import Accuracy, accuracy
 from controller.calibration.study import Fit, fit_of

@@ -17,7 +17,7 @@ from controller.calibration.table import CHAPTER
 def result_of(study: Study, order: Order) -> dict[str, Any]:
     """Return all that was found, fit for JSON."""
     return {
-        "order": asdict(order),
+        "order": {**asdict(order), "url": study.calibration.archive},
         "calibration": msgspec.to_builtins(study.calibration),
         "chapter": dict(CHAPTER),
         "tables": [{"design": one.design, "kind": one.kind, **asdict(one)} for one in study.tables],

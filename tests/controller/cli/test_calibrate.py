@@ -6,14 +6,16 @@ import json
 import re
 import signal
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controller.calibration.record import place_of, read
+from controller.calibration.study import SAMPLES
 from controller.calibration.table import CHAPTER, TRAITS
-from controller.cli import Exit
+from controller.cli import Exit, app
 from controller.config.settings import read_settings
 from controller.demo.archive import DemoArchive
 from planner.events import ApplicationCalibrated
@@ -185,3 +187,7 @@ def test_a_run_refuses_the_calibration_of_another_archive(
     assert ended.code == Exit.FAILED
     assert f"is of {small_archive.folder.as_uri()}" in ended.err
     assert "slackwater calibrate --archive" in ended.err
+
+
+def test_the_command_line_asks_for_as_many_as_a_calibration_does() -> None:
+    assert signature(app.calibrate).parameters["samples"].default == SAMPLES
