@@ -223,7 +223,17 @@ def write(found: Calibration, file: Path) -> None:
     CalibrationError
         It cannot be written there.
     """
-    content = msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+    write_whole(file, msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file, which is whole or is not there, however this ends.
+
+    Raises
+    ------
+    CalibrationError
+        It cannot be written there.
+    """
     temporary = file.with_name(f"{file.name}.{os.getpid()}{TEMPORARY}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -234,8 +244,7 @@ def write(found: Calibration, file: Path) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise CalibrationError(
-            f"calibration {file} cannot be written: {error.strerror}",
-            fix="Name another place with --out",
+            f"{file} cannot be written: {error.strerror}", fix="Name another place with --out"
         ) from error
 
 

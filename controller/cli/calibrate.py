@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from controller.calibration.advice import Choice, advised, best_of_each
-from controller.calibration.record import place_of, write
+from controller.calibration.record import place_of, write, write_whole
 from controller.calibration.statistics import Correlation
 from controller.calibration.study import Order, Study, calibrate
 from controller.calibration.table import CHAPTER, Row, Table
@@ -73,7 +73,7 @@ def run_calibration(
     if html is not None:
         from controller.cli.calibrate_page import page_of  # noqa: PLC0415 - draws with matplotlib
 
-        html.write_text(page_of(study, order, settings), encoding="utf-8")
+        write_whole(html, page_of(study, order, settings).encode())
     if as_json:
         print_json({**result_of(study, order), "file": str(file)})
         return Exit.OK

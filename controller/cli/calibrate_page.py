@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 
 import msgspec
 import numpy as np
@@ -12,6 +13,7 @@ from controller.calibration.advice import PARTS_PER_WORKER, advised
 from controller.calibration.measuring import Sample
 from controller.calibration.record import plain_url
 from controller.calibration.requests import Design
+from controller.calibration.statistics import QUANTILE
 from controller.calibration.study import Order, Study
 from controller.cli.calibrate import (
     WHY_IT_DIFFERS,
@@ -128,9 +130,10 @@ def _predicted(study: Study) -> str:
     predicted_s = study.fit.predicted_s
     place = {id(sample): float(s) for sample, s in zip(study.samples, predicted_s, strict=True)}
     errors = study.fit.errors
-    rise = 1.0 + 1.2816 * float(np.hypot(errors.scatter, errors.common_error))
+    z = NormalDist().inv_cdf(QUANTILE)
+    rise = 1.0 + z * float(np.hypot(errors.scatter, errors.common_error))
     ends = np.array([predicted_s.min(), predicted_s.max()])
-    with figure_of(WIDE_IN * 0.7, HIGH_IN * 1.2) as drawing:
+    with figure_of(WIDE_IN, HIGH_IN * 1.2) as drawing:
         axes = drawing.subplots()
         _by_kind(
             axes,
@@ -156,7 +159,7 @@ def _advice(study: Study, order: Order, settings: Settings) -> str:
 
 def _cuts(study: Study) -> str:
     names = sorted({choice.partitioner for choice in study.choices})
-    with figure_of(WIDE_IN * 0.7, HIGH_IN) as drawing:
+    with figure_of(WIDE_IN, HIGH_IN) as drawing:
         axes = drawing.subplots()
         for name, colour in zip(names, SERIES, strict=False):
             ratios = {c.parts_per_worker: c.ratio for c in study.choices if c.partitioner == name}
