@@ -95,3 +95,7 @@ class FileFault(SlackwaterError):
         lines = "\n".join(f"  {fault}" for fault in faults)
         count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
         super().__init__(f"{path}: {count}\n{lines}")
+
+
+class CalibrationError(SlackwaterError):
+    """A calibration cannot be made, read or written, or is of another archive."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from controller.apps.argo.orders import ArchiveAddress
+from controller.calibration.record import Belief, calibrated, read
 from controller.config.settings import Settings
 from controller.datasets import Datasets, Places
 from controller.destinations import Destinations
@@ -16,7 +18,6 @@ from controller.service import Inbox, Watch
 from controller.wiring import Folders, running_service
 from planner.commands import AnyCommand
 from planner.core import Planner
-from planner.durations import DEFAULT_COSTS
 from planner.events import (
     AnyEvent,
     ApplicationCalibrated,
@@ -25,7 +26,7 @@ from planner.events import (
     SubscriptionAdded,
     UpdateArrived,
 )
-from planner.model import Subscription, UnitCosts
+from planner.model import Subscription
 from planner.results import Results
 
 BOOTS_FAILED_MAX = 6
@@ -90,25 +91,62 @@ def open_job(
     )
 
 
-def opening(job: Job, subscriptions: Sequence[Subscription]) -> list[AnyEvent]:
-    """Return the events that a job begins with: what is known, and who wants what."""
+def beliefs(job: Job, calibration: Path | None = None) -> dict[str, Belief]:
+    """Return what reading each open dataset is believed to cost.
+
+    Parameters
+    ----------
+    calibration : Path or None
+        A calibration to use; None takes those that were kept. Where several datasets are open it
+        serves the one that it is of.
+
+    Raises
+    ------
+    CalibrationError
+        The calibration cannot be read, or is of no dataset that is open.
+    """
+    datasets = list(job.datasets.values())
+    of = None if calibration is None else read(calibration)
+    chosen = [each for each in datasets if of and of.dataset == each.identifier] or datasets
+    return {
+        each.identifier: calibrated(
+            ArchiveAddress(url=each.archive, read_latency_s=each.read_latency_s),
+            each.application.name,
+            each.identifier,
+            calibration if each in chosen else None,
+            each.costs,
+        )
+        for each in datasets
+    }
+
+
+def opening(
+    job: Job,
+    subscriptions: Sequence[Subscription],
+    believed: Mapping[str, Belief] | None = None,
+) -> list[AnyEvent]:
+    """Return the events that a job begins with: what is known, and who wants what.
+
+    Parameters
+    ----------
+    believed : mapping of str to Belief, optional
+        Of each dataset, see `beliefs`.
+    """
     at = time.time()
+    believed = beliefs(job) if believed is None else believed
     added = [SubscriptionAdded(at=at, subscription=wish) for wish in subscriptions]
-    calibrated = [
+    calibrations = [
         ApplicationCalibrated(
             at=at,
-            dataset=dataset.identifier,
-            application=dataset.application.name,
-            costs=predicted_costs(dataset.read_latency_s, dataset.costs),
+            dataset=name,
+            application=job.datasets[name].application.name,
+            costs=belief.costs,
+            scatter=belief.scatter,
+            common_error=belief.common_error,
         )
-        for dataset in job.datasets.values()
+        for name, belief in believed.items()
     ]
-    return [*calibrated, *(dataset.source.base() for dataset in job.datasets.values()), *added]
-
-
-def predicted_costs(read_latency_s: float, costs: UnitCosts = DEFAULT_COSTS) -> UnitCosts:
-    """Return what reading costs before anything was measured, with the declared latency."""
-    return replace(costs, file_s=costs.file_s + read_latency_s)
+    return [*calibrations, *(dataset.source.base() for dataset in job.datasets.values()), *added]
 
 
 def run(

@@ -46,6 +46,9 @@ class Density:
         Whether no index stands behind the map: it was drawn from what earlier parts cost (see
         `partitioners.history`). Such a map knows of no files: its `files` are the cost expected
         around each mass [reference ms], and a place without mass may still cost something.
+    values : array of shape (n,) or None
+        Parameters to be read of those files, over all of them [count]; None where the index does
+        not say what a file holds: it then counts as holding all that is wanted.
     """
 
     time_s: Floats
@@ -54,11 +57,12 @@ class Density:
     files: Floats
     size_bytes: Floats
     is_guess: bool = False
+    values: Floats | None = None
 
     def __post_init__(self) -> None:
         """Check the shape once, so that every use may rely on it."""
-        columns = (self.longitude, self.latitude, self.files, self.size_bytes)
-        assert all(column.shape == self.time_s.shape for column in columns)
+        columns = (self.longitude, self.latitude, self.files, self.size_bytes, self.values)
+        assert all(c is None or c.shape == self.time_s.shape for c in columns)
         assert bool(np.all(np.diff(self.time_s) >= 0)), "masses must be sorted by time"
 
     def __len__(self) -> int:
@@ -84,19 +88,18 @@ class Density:
 
     def features_at(self, positions: Positions, extent: Extent) -> Features:
         """Return what reading the masses at these positions would touch, as a view of an extent."""
-        files = float(self.files[positions].sum())
         return Features(
-            files=round(files),
+            files=round(float(self.files[positions].sum())),
             size_bytes=round(float(self.size_bytes[positions].sum())),
-            values=round(files * max(1, len(extent.parameters))),
+            values=round(float(self._values(extent)[positions].sum())),
         )
 
     def cost_s(self, costs: UnitCosts, extent: Extent) -> Floats:
         """Return what each mass adds to the run time of a part of an extent [reference s]."""
         if self.is_guess:
             return self.files / 1e3
-        file_s = costs.file_s + costs.value_s * max(1, len(extent.parameters))
-        return file_s * self.files + costs.megabyte_s / 1e6 * self.size_bytes
+        by_count = costs.file_s * self.files + costs.value_s * self._values(extent)
+        return by_count + costs.megabyte_s / 1e6 * self.size_bytes
 
     def members(self, extents: Sequence[Extent]) -> Iterator[Positions]:
         """Yield the positions of the masses inside each of many extents.
@@ -115,6 +118,11 @@ class Density:
                 extent.contains(self.time_s[near], self.longitude[near], self.latitude[near])
             ]
 
+    def _values(self, extent: Extent) -> Floats:
+        if self.values is not None:
+            return self.values
+        return self.files * max(1, len(extent.parameters))
+
     def _along(self, axis: Axis) -> Floats:
         match axis:
             case Axis.TIME:
@@ -132,6 +140,7 @@ class Density:
             latitude=self.latitude[mask],
             files=self.files[mask],
             size_bytes=self.size_bytes[mask],
+            values=None if self.values is None else self.values[mask],
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from planner.durations import COMMON_ERROR_PRIOR, SCATTER_PRIOR
 from planner.model import (
     Fragment,
     NodeOffer,
@@ -44,12 +45,16 @@ class OffersChanged(Event):
 class ApplicationCalibrated(Event):
     """The run times of a dataset's application were measured or declared.
 
-    Predictions for that dataset begin anew from these.
+    Predictions for that dataset begin anew from these. `scatter` is the relative error of the
+    prediction of a single part, `common_error` the one that all predictions share; a calibration
+    measures both (see `planner.durations`).
     """
 
     dataset: str
     application: str
     costs: UnitCosts
+    scatter: float = SCATTER_PRIOR
+    common_error: float = COMMON_ERROR_PRIOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

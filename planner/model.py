@@ -173,7 +173,8 @@ class Features:
     size_bytes : int
         Their size, 0 where the index does not say.
     values : int
-        Files times parameters wanted [count].
+        Parameters to be read, over all files [count]: of each file those that are wanted and that
+        it holds, as far as the index says.
     """
 
     files: int = 0

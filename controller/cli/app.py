@@ -77,6 +77,12 @@ def run(
     config: Annotated[
         Path | None, typer.Option("--config", help="Settings (slackwater.yaml).")
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration", help="A calibration, instead of the one kept for this archive."
+        ),
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", help="Where products go whose subscription does not say.")
     ] = Path("products"),
@@ -93,6 +99,7 @@ def run(
             policy=policy,
             journal=journal,
             config=config,
+            calibration=calibration,
             out=out,
             as_json=json,
         )
@@ -144,6 +151,41 @@ def partition(
         strategies=strategy or (),
     )
     raise typer.Exit(show_cuts(wish, run=run, output=Output(as_json=json, html=html, svg=svg)))
+
+
+@app.command()
+def calibrate(
+    archive: Annotated[str, typer.Option("--archive", help=ARCHIVE_HELP)],
+    samples: Annotated[
+        int, typer.Option("--samples", min=20, help="Requests to draw and read, each twice.")
+    ] = 120,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 1,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings: the fleet that the advice is for.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where the calibration goes, instead of your state folder."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a report with pictures to this file.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure what reading an archive costs, and advise how to cut; `run` then predicts by it."""
+    from controller.cli.calibrate import run_calibration
+
+    raise typer.Exit(
+        run_calibration(
+            archive=archive,
+            samples=samples,
+            seed=seed,
+            config=config,
+            out=out,
+            html=html,
+            as_json=json,
+        )
+    )
 
 
 @app.command()

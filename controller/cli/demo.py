@@ -23,13 +23,14 @@ from controller.config.settings import ArchiveSettings, NodeTypeSettings, Settin
 from controller.config.subscriptions import read_subscriptions
 from controller.demo.load import PROFILES, GivenLoad, Load, OwnLoad
 from controller.destinations import Destinations
-from controller.job import Job, open_job, opening, predicted_costs, run
+from controller.job import Job, beliefs, open_job, opening, run
 from controller.ownership import check_names
 from controller.wiring import offers, working_folders
 from partitioners.catalogue import BUILT_IN
 from partitioners.cutter import KnownLoad, cut_task
 from planner.commands import CutTask
 from planner.core import Planner
+from planner.durations import DEFAULT_COSTS
 from planner.errors import SlackwaterError
 from planner.events import AnyEvent, OffersChanged, TaskCut
 from planner.model import Subscription, UpdateSpan
@@ -178,10 +179,11 @@ def _forecast(way: Way, load: Load) -> Results:
         load.change(url)
         (argo,) = job.datasets.values()
         update = argo.source.look()
-        began = opening(job, wishes)
+        believed = beliefs(job)
+        began = opening(job, wishes, believed)
         arriving = [replace(update, at=began[0].at + WAVE_AFTER_S)] if update else []
         offered = OffersChanged(at=began[0].at, offers=offers(way.settings))
-        costs = predicted_costs(argo.read_latency_s)
+        costs = believed[argo.identifier].costs
 
         def cut(command: CutTask, at: float) -> TaskCut:
             densities = (argo.application.density(s.view, s.updates) for s in command.selections)
@@ -232,7 +234,7 @@ def _latency(load: Load, way: Way) -> float:
             for span in spans
             if (density := argo.application.density(wish.views[0], span)) is not None
         )
-    bare_s = predicted_costs(0.0).file_s
+    bare_s = DEFAULT_COSTS.file_s
     return float(min(LATENCY_S_MAX, max(0.0, WORK_S / max(1.0, files) - bare_s)))
 
 

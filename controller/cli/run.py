@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from controller.calibration.record import Belief
 from controller.cli import Exit
 from controller.cli.display import messages, print_json, results, size, slack, span, table
 from controller.cli.progress import LiveView
@@ -17,7 +18,7 @@ from controller.config.subscriptions import read_subscriptions
 from controller.delivery import fault_of_folder
 from controller.destinations import Destinations
 from controller.errors import FileFault
-from controller.job import Job, open_job, opening, run
+from controller.job import Job, beliefs, open_job, opening, run
 from controller.ownership import check_names
 from controller.product_files import beside
 from controller.wiring import working_folders
@@ -37,7 +38,7 @@ OUTCOMES = {
 }
 
 
-def run_job(
+def run_job(  # noqa: PLR0913 - one for each option of the command
     *,
     archive: str | None,
     subscriptions: Path,
@@ -45,6 +46,7 @@ def run_job(
     policy: str | None,
     journal: Path | None,
     config: Path | None,
+    calibration: Path | None,
     out: Path,
     as_json: bool,
 ) -> Exit:
@@ -63,11 +65,13 @@ def run_job(
             now=time.time(),
         )
         _warn(wishes.warnings)
+        believed = beliefs(job, calibration)
+        _tell(believed.values())
         _refuse_unwritable(subscriptions, wishes.subscriptions)
         if since is None:
-            events = opening(job, wishes.subscriptions)
+            events = opening(job, wishes.subscriptions, believed)
         else:
-            events = [*opening(job, _standing(wishes.subscriptions)), *_news(job)]
+            events = [*opening(job, _standing(wishes.subscriptions), believed), *_news(job)]
         with LiveView(messages()) as view:
             outcome = run(job, events, journal=journal, watch=view.see)
         _warn(fault for dataset in job.datasets.values() for fault in dataset.source.faults())
@@ -160,6 +164,15 @@ def _whereabouts(task: TaskResult) -> str:
 def _warn(warnings: Iterable[str]) -> None:
     for warning in warnings:
         messages().print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+
+
+def _tell(believed: Iterable[Belief]) -> None:
+    """Say where predictions come from, or why not from where they were expected."""
+    for belief in believed:
+        if belief.warning:
+            _warn([belief.warning])
+        if belief.source:
+            messages().print(escape(belief.source), highlight=False, soft_wrap=True)
 
 
 def _refuse_unwritable(path: Path, wishes: Sequence[Subscription]) -> None:

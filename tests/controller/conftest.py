@@ -29,6 +29,7 @@ def command(
     """Return the command `slackwater`, run in this process: for what ends before any work."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
     def run(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["slackwater", *map(str, arguments)])

@@ -133,8 +133,9 @@ def slackwater(*arguments: str, cwd: Path) -> Ended:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return ours, with temporary files in a folder that only the run uses."""
-    return os.environ | {"TMPDIR": str(folder / "tmp"), "COLUMNS": "200"}
+    """Return ours, with temporary files and state in folders that only the run uses."""
+    own = {"TMPDIR": folder / "tmp", "XDG_STATE_HOME": folder.resolve() / "state"}
+    return os.environ | {name: str(place) for name, place in own.items()} | {"COLUMNS": "200"}
 
 
 @dataclass(slots=True)

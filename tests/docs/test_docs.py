@@ -20,6 +20,9 @@ import sim
 from controller.apps.argo.application import ArgoApplication
 from controller.apps.argo.load_map import MASSES_MAX
 from controller.apps.argo.policy import RULES
+from controller.calibration.requests import AREA_FILES_MAX, FILES_MAX
+from controller.calibration.statistics import RESAMPLES
+from controller.calibration.study import SAMPLES, SAMPLES_MIN
 from controller.cli import Exit
 from controller.cli.app import app
 from controller.config.settings import Settings
@@ -312,6 +315,18 @@ FIGURES = [
     ("explanation/durations.md", "moved by a tenth" * (steering.RE_ESTIMATE_CHANGE == 0.1)),
     ("explanation/durations.md", "after ten times" * (steering.ATTEMPT_LIMIT_FACTOR == 10)),
     ("explanation/durations.md", f"never before {steering.ATTEMPT_S_MIN:g} s"),
+    ("explanation/durations.md", f"never below {durations.COMMON_ERROR_MIN:g}"),
+    (
+        "explanation/durations.md",
+        "taken for 0.3 each" * (durations.SCATTER_PRIOR == durations.COMMON_ERROR_PRIOR == 0.3),
+    ),
+    ("reference/table-1.md", f"a bootstrap of {RESAMPLES:,} resamples"),
+    ("reference/cli.md", f"| `--samples` | {SAMPLES} | Requests to draw, at least {SAMPLES_MIN}."),
+    (
+        "reference/cli.md",
+        f"A box holds at most {FILES_MAX} files, the one area at most {AREA_FILES_MAX:,}.",
+    ),
+    ("how-to/calibrate.md", f"draws {SAMPLES} requests"),
     ("explanation/scaling.md", f"up to {FORECAST_PARTS_MAX:,} parts"),
     ("explanation/ranking.md", "a tenth more work than expected" * (admission.SPARE == 1.1)),
     ("explanation/cutting.md", f"Beyond {MASSES_MAX:,} profiles"),

@@ -32,6 +32,16 @@ def test_features_count_files_bytes_and_values() -> None:
     assert TWO_FILES.features(nowhere) == Features()
 
 
+def test_what_files_hold_counts_where_the_index_says_it() -> None:
+    known = replace(TWO_FILES, values=np.array([5.0, 2.0]))
+    wanted = Extent(parameters=("PSAL", "TEMP"))
+    assert known.features(wanted) == Features(files=4, size_bytes=3_000_000, values=7)
+    late = known.within(Extent(period=Period(start_at=20.0)))
+    assert late.features(wanted).values == 2
+    unit_costs = UnitCosts(base_s=0.0, file_s=0.0, megabyte_s=0.0, value_s=3.0)
+    assert late.cost_s(unit_costs, wanted).tolist() == [6.0]
+
+
 def test_masses_out_of_order_are_our_bug() -> None:
     with pytest.raises(AssertionError, match="sorted by time"):
         Density(

@@ -133,6 +133,23 @@ class Archive:
         """
         return bool(self.filesystem.isfile(self._place(path)))
 
+    def size_bytes(self, path: str) -> int:
+        """Return the size of a profile file, or of its delayed-mode sibling where it was renamed.
+
+        Raises
+        ------
+        MissingFile
+            Neither the file nor its sibling is there.
+        ArchiveError
+            As `read`.
+        """
+        sibling = delayed_sibling(path)
+        if sibling is not None and not self.exists(path):
+            path = sibling
+        place = self._place(path)
+        with self._faults_named(path):
+            return int(self.filesystem.size(place) or 0)
+
     def listing(self, folder: str) -> tuple[str, ...]:
         """Return the paths of the files in a folder below ``dac/``, sorted.
 

@@ -175,6 +175,7 @@ class Catalogue:
             np.concatenate([rows.time_s[places] for rows, places in found]),
             np.concatenate([rows.longitude_ticks[places] for rows, places in found]),
             np.concatenate([rows.latitude_ticks[places] for rows, places in found]),
+            np.concatenate([_values(rows, places, extent.parameters) for rows, places in found]),
             masses_max,
         )
 
@@ -308,6 +309,13 @@ def _held(parameter_sets: Sequence[Sequence[str]], wanted: Sequence[str]) -> Mas
     """Tell which sets of parameters hold one of those wanted."""
     telling = set(wanted) - {VERTICAL_AXIS} or set(wanted)
     return np.array([not telling or bool(telling & set(s)) for s in parameter_sets], np.bool_)
+
+
+def _values(rows: Rows, places: Places, wanted: Sequence[str]) -> Int64s:
+    """Return how many parameters are read of each of these files; pressure always is."""
+    read = {*wanted, VERTICAL_AXIS}
+    counts = [len(read.intersection(held)) if wanted else len(held) for held in rows.parameter_sets]
+    return np.array(counts or [0], np.int64)[rows.parameter_set[places]]
 
 
 def _live(segment: _Segment) -> Rows:

@@ -298,6 +298,25 @@ class TestLoadMap:
         assert density.files.tolist() == [1.0, 1.0]
         assert density.size_bytes.tolist() == [0.0, 0.0]
 
+    def test_only_what_a_file_holds_counts_as_read(self) -> None:
+        rows = index_of(
+            bgc_index(
+                Line(file="aoml/1/profiles/SR1_001.nc", parameters="PRES TEMP DOXY"),
+                Line(file="aoml/2/profiles/SR2_001.nc", parameters="PRES TEMP CHLA BBP700"),
+            )
+        ).rows
+        catalogue = Catalogue.from_rows([rows])
+
+        def values(*wanted: str) -> int:
+            extent = Extent(parameters=wanted)
+            return catalogue.density(extent, BASE, Kind.SYNTHETIC).features(extent).values
+
+        # Pressure is read of every file, asked for or not; a file without DOXY is not read at all.
+        assert values("DOXY") == 2
+        assert values("DOXY", "TEMP") == 3 + 2
+        assert values("CHLA", "DOXY", "PRES") == 2 + 2
+        assert values() == 3 + 4
+
     def test_updates_are_in_it(self) -> None:
         catalogue = catalogue_of(line(1), line(2))
         rows = index_of(core_index(line(1, mode="D"), line(2), line(3, latitude="5"))).rows
@@ -314,8 +333,10 @@ class TestLoadMap:
         latitude = rng.integers(-900_000_000, 900_000_000, 5000, np.int32)
         longitude[:4000] //= 20
         latitude[:4000] //= 20
-        density = load_map(time_s, longitude, latitude, masses_max)
+        values = rng.integers(1, 13, 5000)
+        density = load_map(time_s, longitude, latitude, values, masses_max)
         assert density.files.sum() == 5000
+        assert density.features(Extent()).values == values.sum()
         assert len(density) <= max(masses_max, 4000)
         assert len(density) < 5000
         there = set(zip(time_s.tolist(), (longitude / 1e7).tolist(), strict=True))
@@ -328,8 +349,9 @@ class TestLoadMap:
     def test_profiles_of_one_cell_are_one_mass(self) -> None:
         time_s = np.arange(10) * 3600 + 86400
         places = np.full(10, 5_000_000, np.int32)
-        density = load_map(time_s, -places, places, masses_max=5)
+        density = load_map(time_s, -places, places, np.arange(10), masses_max=5)
         assert density.files.tolist() == [10.0]
+        assert density.features(Extent()).values == 45
         assert density.time_s.tolist() == [5 * 3600 + 86400]
         assert density.longitude.tolist() == [-0.5]
 
