@@ -10,7 +10,16 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-MODULES = ("handling", "ranking", "evaluation", "matching", "engine", "index", "accuracy")
+MODULES = (
+    "handling",
+    "ranking",
+    "evaluation",
+    "matching",
+    "engine",
+    "index",
+    "accuracy",
+    "balance",
+)
 
 LIMITS: Mapping[str, tuple[str, float]] = {
     "cost_ratio_100000_to_1000_waiting": ("<=", 2.0),
@@ -25,6 +34,18 @@ LIMITS: Mapping[str, tuple[str, float]] = {
     "pacific_count_ms": ("<=", 50.0),
     "globe_count_ms": ("<=", 50.0),
     "run_time_coverage_90_off": ("<=", 0.05),
+    **{
+        f"balance_{archive}_predicted_max_to_mean_{name}": ("<=", 1.1)
+        for archive in ("subset", "index")
+        for name in ("balanced", "bisecting")
+    },
+    **{
+        f"makespan_{archive}_{told}_{per_worker}_a_worker_{name}_to_better_of_old": ("<=", 1.0)
+        for archive in ("subset", "index")
+        for told in ("predicted", "measured")
+        for per_worker in (1, 4)
+        for name in ("balanced", "bisecting")
+    },
 }
 """What is promised; a figure without a limit is for reading."""
 
@@ -45,7 +66,7 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(found, indent=2))
     else:
         for name, value in found.items():
-            print(f"{name:60} {value:14,.4g}  {_verdict(name, value)}")
+            print(f"{name:68} {value:14,.4g}  {_verdict(name, value)}")
     return 1 if any("BROKEN" in _verdict(name, value) for name, value in found.items()) else 0
 
 

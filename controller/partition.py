@@ -21,7 +21,7 @@ from controller.config.settings import ARGO_DOI
 from controller.cutting import CuttingProcess
 from controller.errors import ArchiveError
 from partitioners.catalogue import Partitioners
-from partitioners.comparison import Times, Trial, tried
+from partitioners.comparison import Trial, tried
 from partitioners.cutter import KnownLoad, cut_task
 from planner.commands import CutTask
 from planner.density import Density
@@ -145,7 +145,7 @@ def measured(request: Request, trial: Trial, begin: Callable[[], None]) -> Trial
             elapsed_s.append(time.perf_counter() - clock)
     return replace(
         trial,
-        measured=Times(parts_s=tuple(cpu_s), wanted=request.parts),
+        measured=replace(trial.predicted, parts_s=tuple(cpu_s)),
         elapsed_s=tuple(elapsed_s),
     )
 

@@ -18,12 +18,15 @@ class Times:
     Parameters
     ----------
     parts_s : tuple of float
-        Of each part [s], in the order in which workers take them.
+        Of each part [s], in the order of the cut.
+    order : tuple of int
+        Positions of the parts as workers take them; empty is the order of the cut.
     wanted : int
         Parts that were asked for; those that would hold no file were not made.
     """
 
     parts_s: tuple[float, ...]
+    order: tuple[int, ...] = ()
     wanted: int
 
     @property
@@ -47,7 +50,8 @@ class Times:
 
     def makespan_s(self, workers: int) -> float:
         """Return when the last part ends, if each free worker takes the next part [s]."""
-        return makespan_s(self.parts_s, workers)
+        order = self.order or range(len(self.parts_s))
+        return makespan_s([self.parts_s[part] for part in order], workers)
 
 
 def makespan_s(parts_s: Sequence[float], workers: int) -> float:
@@ -65,6 +69,14 @@ def makespan_s(parts_s: Sequence[float], workers: int) -> float:
     for part_s in parts_s:
         heapq.heapreplace(free_at, free_at[0] + part_s)
     return max(free_at)
+
+
+def dispatched(predicted_s: Sequence[float]) -> tuple[int, ...]:
+    """Return the order in which parts of these predicted lengths go to workers.
+
+    The longest first, and the later among equals, as `planner.backlog` has it.
+    """
+    return tuple(sorted(range(len(predicted_s)), key=lambda n: (predicted_s[n], n), reverse=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,5 +117,5 @@ def tried(strategy: str, cut: Cut, costs: UnitCosts, wanted: int) -> Trial:
         version=cut.version,
         fallback=cut.fallback,
         parts=cut.parts,
-        predicted=Times(parts_s=parts_s, wanted=wanted),
+        predicted=Times(parts_s=parts_s, order=dispatched(parts_s), wanted=wanted),
     )

@@ -84,7 +84,7 @@ def cuts_page(
     extent = load.extent
     summary = paragraph(
         f"{files:,} files of the box {extent.box} (west, south, east, north), placed on {workers}"
-        " workers: each free worker takes the next part."
+        " workers: each free worker takes the next part, the longest predicted first."
     )
     rows = [_figures(trial, workers) for trial in trials]
     columns = _COLUMNS[: max(map(len, rows))]

@@ -6,7 +6,6 @@ longest first as the planner sends them, each with the scatter that was measured
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from partitioners.comparison import dispatched, makespan_s
 from partitioners.protocol import Partitioner
 from planner.density import Density
 from planner.extent import Extent, Period
@@ -103,8 +103,10 @@ class Load:
     def _expected_s(self, part_s: Floats) -> float:
         rng = np.random.default_rng(self.seed)
         overhead_s = self.costs.base_s + CARRY_S
+        order = list(dispatched(part_s.tolist()))
         drawn = (part_s * _scattered(rng, len(part_s), self.scatter) for _ in range(DRAWS))
-        return float(np.mean([makespan_s(part_s, s + overhead_s, self.workers) for s in drawn]))
+        ends = [makespan_s((s + overhead_s)[order].tolist(), self.workers) for s in drawn]
+        return float(np.mean(ends))
 
 
 def compare(load: Load, partitioners: Mapping[str, Partitioner]) -> list[Choice]:
@@ -121,14 +123,6 @@ def _scattered(rng: np.random.Generator, count: int, scatter: float) -> Floats:
     """Return log-normal factors of mean 1 and this standard deviation."""
     variance = math.log1p(scatter**2)
     return rng.lognormal(-variance / 2.0, math.sqrt(variance), count)
-
-
-def makespan_s(predicted_s: Floats, real_s: Floats, workers: int) -> float:
-    """Return when the last part ends [s] if free workers take the longest predicted one left."""
-    free_at = [0.0] * workers
-    for part in np.argsort(-predicted_s, kind="stable").tolist():
-        heapq.heapreplace(free_at, free_at[0] + float(real_s[part]))
-    return max(free_at)
 
 
 def advised(choices: Sequence[Choice]) -> Choice:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from partitioners.comparison import Times, makespan_s, tried
+from partitioners.comparison import Times, dispatched, makespan_s, tried
 from partitioners.cutter import Cut
 from planner.extent import Extent
 from planner.model import Features, PartSpec, UnitCosts
@@ -46,11 +46,17 @@ def test_imbalance_is_over_the_parts_that_were_wanted() -> None:
     assert Times(parts_s=(1.0, 5.0), wanted=2).ideal_s(4) == 1.5
 
 
+def test_parts_go_out_longest_first_and_the_later_among_equals() -> None:
+    assert dispatched((1.0, 4.0, 1.0, 2.0)) == (1, 3, 2, 0)
+    late = Times(parts_s=(1.0, 1.0, 4.0), order=(2, 1, 0), wanted=3)
+    assert late.makespan_s(2) == 4.0 < Times(parts_s=(1.0, 1.0, 4.0), wanted=3).makespan_s(2)
+
+
 def test_a_trial_tells_what_the_parts_of_a_cut_are_predicted_to_take() -> None:
     costs = UnitCosts(base_s=0.5, file_s=1.0, megabyte_s=0.0, value_s=0.0)
     parts = tuple(PartSpec(extent=Extent(), features=Features(files=files)) for files in (1, 4))
     cut = Cut(task_id="t", parts=parts, partitioner="linear", version="1", fallback="it raised")
     trial = tried("strips", cut, costs, 3)
     assert (trial.strategy, trial.fallback, trial.parts) == ("strips", "it raised", parts)
-    assert trial.predicted == Times(parts_s=(1.5, 4.5), wanted=3)
+    assert trial.predicted == Times(parts_s=(1.5, 4.5), order=(1, 0), wanted=3)
     assert trial.measured is None

@@ -17,6 +17,9 @@ GRAINS = ((1, 1), (8, 2), (16, 2), (32, 4), (64, 4), (128, 8))
 
 _COLUMNS, _ROWS = 361, 181
 
+GOLDEN = 0.6180339887498949
+"""Multiples of it, modulo 1, spread evenly: randomness would not repeat."""
+
 
 def load_map(
     time_s: Int64s,
@@ -41,15 +44,17 @@ def load_map(
 
     Notes
     -----
-    The mass of a cell lies at one of its profiles, the middle one in time, never at a mean: so it
-    lies inside every extent that holds them all, whatever a sum of them would be rounded to.
+    The mass of a cell lies at one of its profiles, never at a mean: so it lies inside every extent
+    that holds them all, whatever a sum of them would be rounded to. From cell to cell it is an
+    earlier or a later one, evenly: were it always the middle one, all masses of a month would lie
+    about the 15th, and cuts into slices of a month would be uneven by a third.
     """
     order = np.argsort(time_s, kind="stable")
     files, values = np.ones(len(order), np.int64), values[order]
     if len(order) > masses_max:
         cells = _cells(time_s, longitude_ticks, latitude_ticks, masses_max)
-        middles, files, values = _gathered(cells[order], values)
-        order = order[middles]
+        members, files, values = _gathered(cells[order], values)
+        order = order[members]
     return Density(
         time_s=time_s[order].astype(np.float64),
         longitude=longitude_ticks[order] / TICKS_PER_DEGREE,
@@ -76,15 +81,16 @@ def _cells(time_s: Int64s, longitude: Int32s, latitude: Int32s, masses_max: int)
 
 
 def _gathered(cells: Int64s, values: Int64s) -> tuple[Places, NDArray[np.int64], NDArray[np.int64]]:
-    """Return of every cell its middle member, how many it has and the sum of their values.
+    """Return of every cell one member, how many it has and the sum of their values.
 
-    In the order of the middle members.
+    In the order of those members.
     """
     order = np.argsort(cells, kind="stable")
     sorted_cells = cells[order]
     firsts = np.flatnonzero(np.diff(sorted_cells, prepend=sorted_cells[0] - 1))
     counts = np.diff(firsts, append=len(cells))
-    middles = order[firsts + counts // 2]
     sums = np.add.reduceat(values[order], firsts)
-    rank = np.argsort(middles)
-    return middles[rank], counts[rank], sums[rank]
+    share = np.mod(0.5 + np.arange(len(firsts)) * GOLDEN, 1.0)
+    members = order[firsts + (share * counts).astype(np.intp)]
+    rank = np.argsort(members)
+    return members[rank], counts[rank], sums[rank]

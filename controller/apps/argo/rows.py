@@ -73,6 +73,11 @@ def kind_codes(profile: Int64s) -> Int64s:
     return cast(Int64s, profile >> (_WMO_BITS + _CYCLE_BITS + 1))
 
 
+def float_keys(profile: Int64s) -> Int64s:
+    """Return one number for the float (and kind) of each of these `profile_keys`."""
+    return cast(Int64s, profile >> (_CYCLE_BITS + 1))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
     """Rows of an index, sorted by time.

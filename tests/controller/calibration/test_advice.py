@@ -13,7 +13,6 @@ from controller.calibration.advice import (
     advised,
     best_of_each,
     compare,
-    makespan_s,
 )
 from partitioners.catalogue import BUILT_IN
 from planner.density import Density
@@ -48,15 +47,6 @@ def choice(partitioner: str, parts_per_worker: int, ratio: float) -> Choice:
         ratio=ratio,
         balance=1.0,
     )
-
-
-def test_free_workers_take_the_longest_predicted_part_that_is_left() -> None:
-    predicted = np.array([3.0, 1.0, 2.0, 2.0])
-    # Worker 1: 3, then 1. Worker 2: 2, then 2.
-    assert makespan_s(predicted, predicted, 2) == 4.0
-    # The part predicted longest really takes 9: it is begun first all the same.
-    assert makespan_s(predicted, np.array([9.0, 1.0, 2.0, 2.0]), 2) == 9.0
-    assert makespan_s(predicted, predicted, 1) == 8.0
 
 
 def test_ideal_is_work_spread_evenly() -> None:
