@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-MODULES = ("handling", "ranking", "evaluation", "matching", "engine", "index")
+MODULES = ("handling", "ranking", "evaluation", "matching", "engine", "sharing", "index")
 
 LIMITS: Mapping[str, tuple[str, float]] = {
     "cost_ratio_100000_to_1000_waiting": ("<=", 2.0),
@@ -20,6 +20,10 @@ LIMITS: Mapping[str, tuple[str, float]] = {
     "ratio_to_tree": ("<=", 3.0),
     "add_max_ms": ("<=", 50.0),
     "engine_ratio_to_plain_dask": ("<=", 1.5),
+    "sharing_far_reads_a_file_max": ("<=", 3.0),
+    "sharing_far_cpu_ratio": ("<=", 0.5),
+    "sharing_near_cpu_ratio": ("<=", 0.5),
+    "sharing_near_alone_cpu_ratio": ("<=", 1.4),
     "resident_mb": ("<=", 400.0),
     "mediterranean_count_ms": ("<=", 50.0),
     "pacific_count_ms": ("<=", 50.0),
