@@ -73,6 +73,7 @@ class Load:
     def orders(self, archive: ArchiveAddress, fragments: Path, count: int) -> list[ExtractOrder]:
         """Return one order for each subscription."""
         application = ArgoApplication(
+            dataset="argo",
             archive=archive,
             fragments_url=str(fragments),
             staging_url="",

@@ -9,12 +9,11 @@ import pytest
 
 from bench.counting import CountingServer, counting_server
 from controller import job as jobs
-from controller.apps.argo.orders import ArchiveAddress
 from controller.config.settings import ArchiveSettings, NodeTypeSettings, Settings
 from controller.config.subscriptions import read_subscriptions
 from controller.demo.archive import UNREADABLE, DemoArchive
 from controller.destinations import Destinations
-from controller.job import argo_job, opening
+from controller.job import open_job, opening
 from controller.wiring import working_folders
 from planner.commands import AnyCommand
 from planner.events import AnyEvent, PartFinished
@@ -53,7 +52,6 @@ def served(
     (folder / "wishes.yaml").write_text(WISHES)
     given = settings(shared_reads_mb, read_latency_s=0.005)
     destinations = Destinations(roots=(str(folder / "products"),))
-    address = ArchiveAddress(url=server.url, read_latency_s=given.archive.read_latency_s)
     parts: list[PartFinished] = []
 
     def watch(event: AnyEvent, _: list[AnyCommand]) -> None:
@@ -61,11 +59,10 @@ def served(
             parts.append(event)
 
     with working_folders(folder) as folders:
-        job = argo_job(given, address, destinations, folders)
+        job = open_job(given, server.url, destinations, folders)
         wishes = read_subscriptions(
             folder / "wishes.yaml",
-            application=job.application,
-            datasets=given.datasets,
+            datasets=job.datasets,
             destinations=destinations,
             now=0.0,
         ).subscriptions
