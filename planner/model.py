@@ -227,6 +227,8 @@ class Fragment:
     sha256 : str
     left_out : int
         Source files that could not be read and were left out [count].
+    shared : int
+        Source files that another part had read and opened already [count].
     """
 
     url: str
@@ -234,6 +236,7 @@ class Fragment:
     size_bytes: int
     sha256: str
     left_out: int = 0
+    shared: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from planner.backlog import Part, Task
 from planner.books import Books
 from planner.commands import AnyCommand, CombineProduct, DeliverProduct, Notify, RemoveNode
@@ -23,7 +25,7 @@ from planner.events import (
 from planner.fleet import Node
 from planner.intake import end_early
 from planner.lifecycle import NodeState, PartState, TaskState
-from planner.model import NoticeKind
+from planner.model import Features, Fragment, NoticeKind
 
 DOUBLINGS_MAX = 64
 """A pause doubles no more often: nobody waits longer, and a float must not overflow."""
@@ -61,10 +63,18 @@ def part_finished(books: Books, event: PartFinished) -> list[AnyCommand]:
     task, part = found
     node = books.fleet.nodes.get(part.node_id)
     speed = node.offer.speed if node else 1.0
-    books.times(task.dataset_of(part)).learn(part.features, event.run_s * speed)
+    learned = _read_by_itself(part.features, event.fragment)
+    books.times(task.dataset_of(part)).learn(learned, event.run_s * speed)
     books.fleet.end(part.node_id, part.id, event.at)
     books.backlog.finish(task, part, event.fragment)
     return [_combine(task, attempt=1)] if task.state is TaskState.COMBINING else []
+
+
+def _read_by_itself(features: Features, fragment: Fragment) -> Features:
+    """Return what a part read itself: what others had read says nothing of what files cost."""
+    own = max(0, features.files - fragment.shared)
+    size_bytes = features.size_bytes * own // max(1, features.files)
+    return replace(features, files=own, size_bytes=size_bytes)
 
 
 def part_failed(books: Books, event: PartFailed) -> list[AnyCommand]:

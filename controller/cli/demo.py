@@ -50,8 +50,11 @@ LATENCY_S_MAX = 0.5
 SETTLE_S = 0.7
 """What combining, and delivering, a product of the demo is forecast to take [s]."""
 
-NODES = NodeTypeSettings(slots=2, slots_max=2, boot_s=1.5, price_per_h=0.10, nodes_max=6)
-"""The demo's nodes: two workers each, a boot that can be felt, a price that can be compared."""
+NODES = NodeTypeSettings(
+    slots=2, slots_max=2, boot_s=1.5, price_per_h=0.10, nodes_max=6, shared_reads_mb=0
+)
+"""The demo's nodes: two workers each, a boot that can be felt, a price that can be compared. They
+do not share reads: the work must be what the forecast holds it to be."""
 
 WIDE = 130
 """From this many columns on, a terminal has room for the products' whole paths."""

@@ -60,6 +60,8 @@ class NodeTypeSettings:
         Processors that a whole node may use [count]; None is no bound. Needs Linux cgroups.
     nodes_max : int
         Nodes of this type at the same time.
+    shared_reads_mb : float
+        Disc space of a node for what its workers have read and share [MB]; 0 shares nothing.
     """
 
     slots: Count = 1
@@ -70,6 +72,7 @@ class NodeTypeSettings:
     boot_s: NotNegative = 0.0
     cpu_quota: Positive | None = None
     nodes_max: Count = 8
+    shared_reads_mb: NotNegative = 256.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

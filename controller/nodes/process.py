@@ -62,6 +62,8 @@ class ProcessNodeType:
         CPU time for all its workers together [cores], where control groups allow.
     nodes_max : int
         How many may stand at the same time.
+    shared_reads_mb : float
+        Room for what the workers of a node have read and share [MB]; 0 shares nothing.
     """
 
     name: str
@@ -73,6 +75,7 @@ class ProcessNodeType:
     boot_s: float = 0.0
     cpu_quota: float | None = None
     nodes_max: int = 8
+    shared_reads_mb: float = 0.0
 
     def offer(self, standing: int) -> NodeOffer:
         """Return what is offered of this type while so many of them stand."""
@@ -290,6 +293,7 @@ class ProcessNodes:
             reachable_urls=self._reachable_urls,
             restarts_max=self._restarts_max,
             end_s_max=self._end_s_max,
+            shared_reads_mb=kind.shared_reads_mb,
         )
 
     def _start(self, start: NodeStart) -> None:

@@ -38,6 +38,7 @@ from controller.nodes.records import (
     write,
 )
 from controller.ports import NodeState, WorkerConnection
+from controller.shared_reads import share
 from planner.errors import SlackwaterError
 
 RESTART_WINDOW_S = 60.0
@@ -48,6 +49,7 @@ REFUSED = 78
 
 REFUSAL = "refusal"
 LOG = "log"
+READS = "reads"
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +74,8 @@ class NodeStart:
         Restarts for each worker wanted within `RESTART_WINDOW_S`; one more, and the node is broken.
     end_s_max : float
         A worker that was told to end is killed after this time [s].
+    shared_reads_mb : float
+        Room for what the workers have read and share [MB].
     """
 
     node_id: str
@@ -82,6 +86,7 @@ class NodeStart:
     reachable_urls: tuple[str, ...]
     restarts_max: int
     end_s_max: float
+    shared_reads_mb: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -237,6 +242,7 @@ class Supervisor:
         threading.Thread(target=end_with, args=(self._workers_life,), daemon=True).start()
         scratch = self._scratch(name)
         scratch.mkdir(exist_ok=True)
+        share(self._start.folder / READS, self._start.shared_reads_mb)
         try:
             check_reachable(self._start.reachable_urls)
             self._start.connection.join(name, scratch)

@@ -17,6 +17,7 @@ import controller
 import partitioners
 import planner
 import sim
+from controller import shared_reads
 from controller.apps.argo.application import ArgoApplication
 from controller.apps.argo.load_map import MASSES_MAX
 from controller.apps.argo.policy import RULES
@@ -333,6 +334,8 @@ FIGURES = [
     ("explanation/cutting.md", f"at most {CUT_S_MAX:g} s"),
     ("explanation/cutting.md", f"The newest {history.OBSERVATIONS_MAX:,} parts are remembered"),
     ("explanation/architecture.md", f"Up to {BATCH_MAX:,} events"),
+    ("explanation/architecture.md", f"waited {shared_reads.TURN_S_MAX:g} s for another worker"),
+    ("explanation/architecture.md", "an eighth" * (shared_reads.ENTRY_FRACTION_MAX == 1 / 8)),
     ("reference/performance.md", "Up to four products" * (DELIVERIES_MAX == 4)),
     ("reference/subscriptions-file.md", f"up to {BYTES_MAX // 2**20} MiB"),
     ("reference/journal.md", f"Version of the format: {journal.FORMAT}."),

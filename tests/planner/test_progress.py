@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from planner.commands import (
@@ -28,6 +30,7 @@ from planner.events import (
 )
 from planner.model import NoticeKind
 from tests.planner.building import (
+    ARGO,
     cut,
     every,
     feed,
@@ -135,3 +138,18 @@ def test_an_answer_to_a_task_that_ended_is_counted() -> None:
     events: list[AnyEvent] = [cut("t99", 1.0, 5), not_combined("t99", 1.0), combined("t99", 1.0)]
     assert feed(planner, *events) == []
     assert sum(planner.books.desk.late_messages.values()) == 3
+
+
+def test_what_other_parts_had_read_says_nothing_of_what_files_cost() -> None:
+    planner = opened()
+    for number in range(8):
+        opened_task(planner, 1000, at=float(number), name=f"s{number}")
+    node_up(planner, at=8.0, ready_at=9.0, workers=1)
+    before = planner.books.times(ARGO).costs
+    for number in range(7):
+        at = 10.0 + number
+        event = finished(every(planner.handle(Ticked(at=at)), RunPart)[0], at, run_s=0.3)
+        feed(planner, replace(event, fragment=replace(event.fragment, shared=1000)))
+    after = planner.books.times(ARGO).costs
+    assert after.file_s == before.file_s
+    assert after.value_s != before.value_s

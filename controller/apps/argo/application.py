@@ -127,6 +127,7 @@ class ArgoApplication:
             extent=view.extent,
             options=tuple(option for option in view.options if option[0] != KIND_OPTION),
             fragment_url=f"{self._fragments_url}/{fragment_stem}.npz",
+            update=updates.upto,
         )
 
     def product_order(

@@ -7,6 +7,7 @@ Where it lies is an fsspec URL. What an index names is foreign input: every path
 from __future__ import annotations
 
 import gzip
+import io
 import time
 import zlib
 from collections.abc import Iterator
@@ -198,7 +199,8 @@ class Archive:
         place = self._index_place(name)
         with self._faults_named(name), self.filesystem.open(place, "rb") as packed:
             if not name.endswith(".gz"):
-                yield packed
+                # Remote files do not know how to read a line of a bounded length.
+                yield io.BufferedReader(cast(io.RawIOBase, packed))
                 return
             with gzip.GzipFile(fileobj=packed) as unpacked:
                 yield cast(IO[bytes], unpacked)

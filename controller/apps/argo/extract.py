@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
 
-from controller.apps.argo.archive import Archive, open_archive
+from controller.apps.argo.archive import open_archive
 from controller.apps.argo.columns import Column, column_names, stacked
 from controller.apps.argo.fragment import PROFILE, Harvest, LeftOut, Source, write_fragment
 from controller.apps.argo.orders import ExtractOrder, SourceFile
 from controller.apps.argo.policy import Policy, policy_of
-from controller.apps.argo.profile import Profile, UnreadableProfile, read_profiles
+from controller.apps.argo.profile import Profile, UnreadableProfile
+from controller.apps.argo.reading import Reader
 from controller.apps.request import iso_instant
 from controller.errors import ArchiveError
+from controller.shared_reads import shared_reads
 from planner.extent import Extent
 from planner.model import Fragment
 
@@ -45,16 +46,18 @@ def extract(order: ExtractOrder) -> Fragment:
         The fragment cannot be written.
     """
     archive = open_archive(order.archive)
+    reader = Reader(archive=archive, update=order.update, shared=shared_reads())
     gathering = _Gathering(extent=order.extent, policy=policy_of(order.options))
     for file in order.files:
         try:
-            gathering.take(file, archive)
+            gathering.take(file, reader)
         except (ArchiveError, UnreadableProfile) as error:
             gathering.leave_out(file, str(error))
     if gathering.left_out:
         # Bad files are left out; an archive that went away must not make a product full of holes.
         archive.index_names()
-    return write_fragment(order.fragment_url, gathering.harvest())
+    fragment = write_fragment(order.fragment_url, gathering.harvest())
+    return replace(fragment, shared=reader.spared)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,22 +72,19 @@ class _Gathering:
     sources: list[Source] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
-    def take(self, file: SourceFile, archive: Archive) -> None:
+    def take(self, file: SourceFile, reader: Reader) -> None:
         """Read a file and keep what is wanted of it."""
-        found = archive.read_profile(file.path)
-        profiles = read_profiles(
-            found.content, self.extent.parameters, both_versions=self.policy.both_versions
-        )
-        inside = [p for p in enumerate(profiles) if _is_inside(p[1], self.extent)]
+        found = reader.opened(file, self.extent.parameters, both_versions=self.policy.both_versions)
+        inside = [p for p in enumerate(found.profiles) if _is_inside(p[1], self.extent)]
         if not inside:
-            self.leave_out(file, _elsewhere(profiles))
+            self.leave_out(file, _elsewhere(found.profiles))
             return
         rows = sum(self._keep(place, profile) for place, profile in inside)
         source = Source(
             path=file.path,
             read_path=found.path,
             date_update=file.date_update,
-            sha256=hashlib.sha256(found.content).hexdigest(),
+            sha256=found.sha256,
             rows=rows,
         )
         self.sources.append(source)

@@ -46,7 +46,8 @@ class ExtractOrder:
 
     `files` are those of the part, `extent` that of the whole view: a profile that the cut runs
     beside must not fall between two parts. `fragment_url` is where the fragment goes: it is written
-    under a temporary name and renamed.
+    under a temporary name and renamed. `update` is the newest one that the part serves: parts of
+    the same update share their reads, and one that names none reads for itself.
     """
 
     archive: ArchiveAddress
@@ -54,6 +55,7 @@ class ExtractOrder:
     extent: Extent
     options: tuple[tuple[str, str], ...]
     fragment_url: str
+    update: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from controller.errors import EngineError
+from controller.shared_reads import ReadName, shared_reads
 
 
 class Waiting:
@@ -49,4 +50,15 @@ class Parent(Waiting):
 
     def join(self, worker_name: str, folder: Path) -> None:
         subprocess.Popen(["sleep", "60"])
+        signal.pause()
+
+
+class Sharing(Waiting):
+    """Workers share one read, and note who made it."""
+
+    def join(self, worker_name: str, folder: Path) -> None:
+        shared = shared_reads()
+        name = ReadName(source="/gdac", number=1, shelf="content", key=("a",))
+        maker = shared.get(name, lambda: worker_name) if shared else "nobody"
+        (folder.parent / f"told-{folder.name}").write_text(maker)
         signal.pause()

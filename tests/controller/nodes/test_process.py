@@ -23,6 +23,7 @@ from controller.nodes.testing import check_node_provider
 from controller.ports import NodeListing, NodeState, WorkerConnection
 from tests.controller.nodes.connections import (
     Parent,
+    Sharing,
     ShortLived,
     Stubborn,
     Unwelcome,
@@ -105,6 +106,30 @@ def test_a_killed_worker_is_replaced_by_one_with_another_name(make: Make, tmp_pa
     nodes.kill_worker("n1/0")
     nodes.kill_worker("n-never/0")
     assert runs(nodes, 2)()
+
+
+@pytest.mark.parametrize("room_mb", [1.0, 0.0])
+def test_the_workers_of_a_node_share_their_reads(
+    make: Make, tmp_path: Path, room_mb: float
+) -> None:
+    nodes = make(
+        Sharing(), kind=ProcessNodeType(name="local", slots_max=3, shared_reads_mb=room_mb)
+    )
+    for node_id in ("n1", "n2"):
+        nodes.create(node_id, "local", 3)
+
+    def told(node_id: str) -> list[str]:
+        return [path.read_text() for path in (tmp_path / "nodes" / node_id).glob("told-*")]
+
+    until(lambda: all(len(told(node_id)) == 3 and all(told(node_id)) for node_id in ("n1", "n2")))
+    makers = [set(told(node_id)) for node_id in ("n1", "n2")]
+    if not room_mb:
+        assert makers == [{"nobody"}, {"nobody"}]
+    else:
+        assert [len(each) for each in makers] == [1, 1]
+        assert makers[0] <= {"n1/0", "n1/1", "n1/2"}
+    until(lambda: nodes.delete("n1"))
+    assert not (tmp_path / "nodes" / "n1").exists()
 
 
 def test_a_frozen_worker_can_be_killed(make: Make, tmp_path: Path) -> None:

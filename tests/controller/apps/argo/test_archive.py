@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.counting import counting_server
 from controller.apps.argo import archive as archive_module
 from controller.apps.argo.archive import (
     Archive,
@@ -168,6 +169,20 @@ class TestUnreadableFiles:
 
 
 class TestIndexFiles:
+    @pytest.mark.parametrize("name", ["ar_index.txt", "ar_index.txt.gz"])
+    def test_an_index_is_read_over_http(self, place: Path, name: str) -> None:
+        content = gzip.compress(b"file\nx.nc\n") if name.endswith(".gz") else b"file\nx.nc\n"
+        (place / name).write_bytes(content)
+        with counting_server(place) as server:
+            archive = open_archive(ArchiveAddress(url=server.url))
+            assert archive.index_names() == (name,)
+            with archive.open_index(name) as stream:
+                assert [stream.readline(100), stream.readline(3), stream.read()] == [
+                    b"file\n",
+                    b"x.n",
+                    b"c\n",
+                ]
+
     def test_names_that_look_like_an_index(self, archive: Archive, place: Path) -> None:
         for name in ("ar_index_global_prof.txt", "x_index.csv.gz", "index.nc", "ar_greylist.txt"):
             (place / name).touch()
