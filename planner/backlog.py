@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from planner.durations import RunTimes
 from planner.extent import Extent
-from planner.importance import Claim, order_key
+from planner.importance import Claim, order_key, time_range_s
 from planner.lifecycle import PART_LIFE, TASK_LIFE, PartState, TaskState, moved
 from planner.model import Features, Fragment, PartSpec, Product, Subscription, UpdateSpan
 from planner.ranking import RankedQueue, Waiting
@@ -287,13 +287,9 @@ def _on_grid(value: float, grid: float) -> float:
 
 def _claim(task: Task) -> Claim:
     view = task.subscription.view
-    starts = [part.extent.period.start_at for part in task.parts]
-    ends = [part.extent.period.end_at for part in task.parts]
-    known = [start for start in starts if start is not None], [e for e in ends if e is not None]
-    range_s = max(known[1]) - min(known[0]) if all(known) else 0.0
     return Claim(
         parameters=len(view.extent.parameters),
-        time_range_s=range_s,
+        time_range_s=time_range_s(part.extent.period for part in task.parts),
         area_km2=view.extent.box.area_km2,
         deadline_at=task.deadline_at,
         due_at=task.due_at,

@@ -52,6 +52,8 @@ class Desk:
         For each application, its prediction of a yardstick part [s] when tasks were last estimated.
     reserve_s : float or None
         Kept back for combining and delivering when tasks were last estimated [s].
+    judged_at : float or None
+        When risk and fleet were judged last, kept where `judge_interval_s` is set [POSIX s].
     told, yielding : list of str
         Tasks whose subscriber was told of a risk; tasks that give way to others.
     """
@@ -68,6 +70,7 @@ class Desk:
     late_messages: dict[str, int] = field(default_factory=dict)
     estimated_with: dict[str, float] = field(default_factory=dict)
     reserve_s: float | None = None
+    judged_at: float | None = None
     told: list[str] = field(default_factory=list)
     yielding: list[str] = field(default_factory=list)
 
