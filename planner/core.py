@@ -116,7 +116,11 @@ def _offers_changed(books: Books, event: OffersChanged) -> list[AnyCommand]:
 
 
 def _application_calibrated(books: Books, event: ApplicationCalibrated) -> list[AnyCommand]:
-    books.run_times[event.application] = RunTimes(prior=event.costs)
+    books.run_times[event.application] = RunTimes(
+        prior=event.costs,
+        prior_common_error=event.common_error,
+        scatter2=event.scatter**2,
+    )
     return []
 
 

@@ -41,8 +41,15 @@ stall of a disc or network must not overthrow a model."""
 SCATTER_PRIOR = 0.3
 """Relative scatter of single parts about their prediction, until measured."""
 
+SCATTER_MIN = 0.02
+"""Nothing is measured better than this: clocks, discs and neighbours see to it."""
+
 COMMON_ERROR_PRIOR, COMMON_ERROR_MIN = 0.3, 0.05
 """Relative error that all predictions share: at the start, and however much was learned."""
+
+START_VARIANCE = 4.0
+"""Squared error of a coefficient that nobody measured, in units of the squared scatter: the first
+few observations count for more than it does."""
 
 
 @dataclass(slots=True)
@@ -67,10 +74,12 @@ class Regression:
     covariance: list[float] = field(default_factory=list)
 
     @classmethod
-    def starting_at(cls, coefficients: Sequence[float]) -> Regression:
-        """Return a model that knows its coefficients to about half their scale."""
+    def starting_at(
+        cls, coefficients: Sequence[float], variance: float = START_VARIANCE
+    ) -> Regression:
+        """Return a model that knows its coefficients this well, in units of the scatter."""
         n = len(coefficients)
-        diagonal = [_START_VARIANCE * (i == j) for i in range(n) for j in range(n)]
+        diagonal = [variance * (i == j) for i in range(n) for j in range(n)]
         return cls(list(coefficients), diagonal)
 
     def predict(self, inputs: Sequence[float]) -> float:
@@ -101,17 +110,19 @@ class Regression:
         return min(run_s / expected_s - 1.0, SURPRISE_MAX)
 
 
-_START_VARIANCE = 4.0
-
-
 @dataclass(slots=True)
 class RunTimes:
     """What the parts of one application take.
+
+    A calibration gives `prior`, `prior_common_error` and the `scatter2` to begin with; the smaller
+    the error it states, the longer its costs hold against what parts then take.
 
     Parameters
     ----------
     prior : UnitCosts
         From a calibration, or the default.
+    prior_common_error : float
+        Relative error that predictions by it share.
     costs : UnitCosts
         What a unit of each feature is believed to cost now.
     observations : int
@@ -125,6 +136,7 @@ class RunTimes:
     """
 
     prior: UnitCosts = DEFAULT_COSTS
+    prior_common_error: float = COMMON_ERROR_PRIOR
     costs: UnitCosts = DEFAULT_COSTS
     observations: int = 0
     scatter2: float = SCATTER_PRIOR**2
@@ -135,13 +147,17 @@ class RunTimes:
         """Start from the prior where nothing has been learned."""
         if not self.model.coefficients:
             pairs = zip(_columns(self.prior), self._scales(), strict=True)
-            self.model = Regression.starting_at([cost / scale for cost, scale in pairs])
+            doubt2 = (self.prior_common_error / COMMON_ERROR_PRIOR) ** 2
+            scatter2 = max(self.scatter2, SCATTER_MIN**2)
+            variance = START_VARIANCE * doubt2 * SCATTER_PRIOR**2 / scatter2
+            coefficients = [cost / scale for cost, scale in pairs]
+            self.model = Regression.starting_at(coefficients, min(START_VARIANCE, variance))
             self.costs = self.prior
 
     @property
     def common_error(self) -> float:
         """Relative error that all predictions are believed to share."""
-        ignorance2 = COMMON_ERROR_PRIOR**2 * PRIOR_WEIGHT / (PRIOR_WEIGHT + self.observations)
+        ignorance2 = self.prior_common_error**2 * PRIOR_WEIGHT / (PRIOR_WEIGHT + self.observations)
         return max(COMMON_ERROR_MIN, math.sqrt(ignorance2 + self.bias**2))
 
     def learn(self, features: Features, run_s: float) -> None:
@@ -165,6 +181,22 @@ class RunTimes:
     def sd_s(self, features: Features) -> float:
         """Return the standard deviation of a part's run time [reference s]."""
         return self.mean_s(features) * math.sqrt(self.scatter2)
+
+    def quantile_s(self, features: Features, q: float) -> float:
+        """Return the time within which a part is done with chance `q` [reference s]."""
+        return self.total_quantile_s((features,), q)
+
+    def total_quantile_s(self, parts: Sequence[Features], q: float) -> float:
+        """Return the work that is not exceeded with chance `q` by parts together [reference s].
+
+        Notes
+        -----
+        M + z * sqrt(sum sigma^2 + (rho * M)^2), as the planner reckons: the scatter of single parts
+        averages out over many, the common error rho does not.
+        """
+        mean_s = sum(map(self.mean_s, parts))
+        scatter_s = math.hypot(*map(self.sd_s, parts), self.common_error * mean_s)
+        return max(TIME_S_MIN, mean_s + NormalDist().inv_cdf(q) * scatter_s)
 
     def _scales(self) -> tuple[float, ...]:
         return tuple(map(max, _columns(self.prior), _columns(COST_SCALES)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from planner.durations import COMMON_ERROR_PRIOR, SCATTER_PRIOR
 from planner.model import (
     Fragment,
     NodeOffer,
@@ -42,10 +43,16 @@ class OffersChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationCalibrated(Event):
-    """An application's run times were measured or declared: predictions begin anew from these."""
+    """An application's run times were measured or declared: predictions begin anew from these.
+
+    `scatter` is the relative error of the prediction of a single part, `common_error` the one that
+    all predictions share; a calibration measures both (see `planner.durations`).
+    """
 
     application: str
     costs: UnitCosts
+    scatter: float = SCATTER_PRIOR
+    common_error: float = COMMON_ERROR_PRIOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from planner.durations import (
     COMMON_ERROR_MIN,
     DEFAULT_COSTS,
     OBSERVATIONS_MAX,
+    TIME_S_MIN,
     BootTimes,
     RunTimes,
     SettleTimes,
@@ -101,6 +102,46 @@ class TestRunTimes:
         assert min(costs.base_s, costs.file_s, costs.megabyte_s, costs.value_s) >= 0.0
         assert math.isfinite(costs.seconds(part(1000)))
         assert times.mean_s(Features()) > 0.0
+
+    def test_a_quantile_of_a_part_is_the_planners_formula(self) -> None:
+        times = RunTimes(
+            prior=UnitCosts(base_s=0.0, file_s=0.1, megabyte_s=0.0, value_s=0.0),
+            prior_common_error=0.3,
+            scatter2=0.4**2,
+        )
+        features = Features(files=100)
+        assert times.quantile_s(features, 0.5) == pytest.approx(10.0)
+        # z of 90 % is 1.28155; the errors 0.3 and 0.4 add up to 0.5.
+        assert times.quantile_s(features, 0.9) == pytest.approx(10.0 + 1.28155 * 5.0, rel=1e-5)
+        assert times.quantile_s(features, 1e-9) == TIME_S_MIN
+
+    def test_scatter_averages_out_over_parts_and_the_common_error_does_not(self) -> None:
+        scattered = RunTimes(prior_common_error=0.0, scatter2=0.4**2)
+        shared = RunTimes(prior_common_error=0.3, scatter2=0.0)
+        for times, error in (
+            (scattered, math.hypot(0.4 / 10, COMMON_ERROR_MIN)),
+            (shared, 0.3),
+        ):
+            mean_s = times.mean_s(part(20))
+            total_s = times.total_quantile_s([part(20)] * 100, 0.9)
+            assert total_s == pytest.approx(100 * mean_s * (1.0 + 1.28155 * error), rel=1e-5)
+        assert RunTimes().total_quantile_s([], 0.9) == TIME_S_MIN
+
+    @given(st.lists(st.integers(0, 3000), min_size=1, max_size=20), st.floats(0.5, 0.999))
+    def test_a_total_takes_no_longer_than_its_parts_one_by_one(
+        self, files: list[int], q: float
+    ) -> None:
+        times, parts = RunTimes(), [part(count) for count in files]
+        one_by_one_s = sum(times.quantile_s(each, q) for each in parts)
+        assert times.total_quantile_s(parts, q) <= one_by_one_s * (1 + 1e-9)
+
+    def test_measured_costs_hold_longer_than_supposed_ones(self) -> None:
+        supposed = RunTimes(prior=TRUTH)
+        calibrated = RunTimes(prior=TRUTH, prior_common_error=0.06, scatter2=0.2**2)
+        for times in (supposed, calibrated):
+            times.learn(part(100), 2.0 * TRUTH.seconds(part(100)))
+        truth_s = TRUTH.seconds(part(100))
+        assert calibrated.mean_s(part(100)) < 1.5 * truth_s < supposed.mean_s(part(100))
 
     def test_goes_on_alike_from_plain_data(self) -> None:
         times = measured(TRUTH, 50, scatter=0.2)
