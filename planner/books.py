@@ -153,7 +153,10 @@ class Books:
 
     def times(self, application: str) -> RunTimes:
         """Return what was learned of an application's run times."""
-        return self.run_times.setdefault(application, RunTimes())
+        times = self.run_times.get(application)
+        if times is None:
+            times = self.run_times[application] = RunTimes()
+        return times
 
     def rest(self, until: float, kind: str, subject_id: str) -> None:
         """Try a part or task again at an instant [POSIX s]."""

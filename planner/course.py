@@ -41,7 +41,7 @@ class TaskCourse:
 
     Parameters
     ----------
-    task_id, subscription_id, product_id : str
+    task_id, subscription_id, product_id, application : str
     extent : Extent
         What the subscription asks for.
     updates : UpdateSpan
@@ -64,6 +64,7 @@ class TaskCourse:
     task_id: str
     subscription_id: str
     product_id: str
+    application: str
     extent: Extent
     updates: UpdateSpan
     arrived_at: float
@@ -180,6 +181,7 @@ class Course:
             task_id=command.task_id,
             subscription_id=command.subscription_id,
             product_id=product_id(command.subscription_id, command.version, command.updates),
+            application=command.view.application,
             extent=command.view.extent,
             updates=command.updates,
             arrived_at=at,
