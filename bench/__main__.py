@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
-MODULES = ("handling", "ranking", "evaluation", "matching", "engine", "index")
+MODULES = ("handling", "ranking", "evaluation", "matching", "engine", "index", "planning")
 
 LIMITS: Mapping[str, tuple[str, float]] = {
     "cost_ratio_100000_to_1000_waiting": ("<=", 2.0),
@@ -21,6 +21,7 @@ LIMITS: Mapping[str, tuple[str, float]] = {
     "add_max_ms": ("<=", 50.0),
     "engine_ratio_to_plain_dask": ("<=", 1.5),
     "resident_mb": ("<=", 400.0),
+    "plan_10000_s": ("<=", 30.0),
     "mediterranean_count_ms": ("<=", 50.0),
     "pacific_count_ms": ("<=", 50.0),
     "globe_count_ms": ("<=", 50.0),

@@ -65,15 +65,15 @@ def run_job(
             destinations=destinations,
             now=time.time(),
         )
-        _warn(wishes.warnings)
+        warn(wishes.warnings)
         _refuse_unwritable(subscriptions, wishes.subscriptions)
         if since is None:
             events = opening(job, wishes.subscriptions)
         else:
-            events = [*opening(job, _standing(wishes.subscriptions)), *_news(job)]
+            events = [*opening(job, standing(wishes.subscriptions)), *news(job)]
         with LiveView(messages()) as view:
             outcome = run(job, events, journal=journal, watch=view.see)
-        _warn(map(str, job.source.catalogue.faults))
+        warn(map(str, job.source.catalogue.faults))
     show(outcome, as_json)
     return exit_code(outcome)
 
@@ -158,7 +158,8 @@ def _whereabouts(task: TaskResult) -> str:
     return f"{escape(product_path(task))}{nothing}"
 
 
-def _warn(warnings: Iterable[str]) -> None:
+def warn(warnings: Iterable[str]) -> None:
+    """Print warnings, each on a line of its own."""
     for warning in warnings:
         messages().print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
 
@@ -174,12 +175,13 @@ def _refuse_unwritable(path: Path, wishes: Sequence[Subscription]) -> None:
         raise FileFault(str(path), faults)
 
 
-def _standing(wishes: Sequence[Subscription]) -> tuple[Subscription, ...]:
+def standing(wishes: Sequence[Subscription]) -> tuple[Subscription, ...]:
     """Return the same subscriptions as they stood before the news: first deliveries are over."""
     return tuple(replace(wish, backfill=False) for wish in wishes)
 
 
-def _news(job: Job) -> list[AnyEvent]:
+def news(job: Job) -> list[AnyEvent]:
+    """Return what changed since the index that a job began from, and tell how much that is."""
     update = job.source.look()
     if update is None:
         messages().print("Nothing changed since that index.")

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.apps.argo import catalogue as catalogue_module
 from controller.apps.argo.archive import open_archive
 from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.cells import CELL_DEG, ROWS_MIN, Cells, TickBox
@@ -103,13 +102,12 @@ def both_ways() -> tuple[Catalogue, Catalogue]:
     before, after = rows_at(2, ROWS_MIN), rows_at(2, ROWS_MIN)
     after.delayed[::7] = True
     made = []
-    limit = catalogue_module.ROWS_MIN
-    for rows_min in (1, ALL):
-        catalogue_module.ROWS_MIN = rows_min
-        catalogue = Catalogue.from_rows([before])
-        catalogue.apply(1, changes_between(catalogue.current(), after))
-        made.append(catalogue)
-    catalogue_module.ROWS_MIN = limit
+    with pytest.MonkeyPatch.context() as patch:
+        for rows_min in (1, ALL):
+            patch.setattr(f"{Catalogue.__module__}.ROWS_MIN", rows_min)
+            catalogue = Catalogue.from_rows([before])
+            catalogue.apply(1, changes_between(catalogue.current(), after))
+            made.append(catalogue)
     return made[0], made[1]
 
 
