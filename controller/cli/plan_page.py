@@ -8,7 +8,7 @@ from typing import Any
 
 from controller.cli.display import span
 from controller.cli.planned import Plan, as_data, foremost, saving_line, unset_rates, verdict
-from planner.report import RISK_MAX, Report, State, TaskReport, Usage
+from planner.report import RISK_MAX, Report, TaskReport, Usage
 from sim.page import figure, page, paragraph, section, table
 from sim.plan_figures import deadline_figure, fleet_figure
 
@@ -29,7 +29,7 @@ READING = (
     ("Importance", "Eq. 1 of the ranking: number of parameters, urgency, time range and area."),
     ("Parts", "Pieces that the request is cut into; workers read them side by side."),
     ("Run time", "All parts, one after the other, on one worker: in the median, and at 90 %."),
-    ("Workers", "Fewest that would be in time if there were no other task, at 90 %."),
+    ("Workers", "Fewest that would be in time if there were no other task, at 90 %, if any would."),
     ("Finish", "From arrival until the product is delivered, in the median and in the 90 % case."),
     ("Slack", "Deadline minus finish; negative is late."),
     (
@@ -133,7 +133,6 @@ def _deadlines(report: Report) -> str:
         ">Deadline",
         ">Slack",
         "State",
-        "Why",
     )
     left = len(report.tasks) - len(listed)
     more = f" {left:,} more are in the numbers embedded in this page." if left else ""
@@ -146,20 +145,18 @@ def _deadlines(report: Report) -> str:
 
 
 def _row(task: TaskReport) -> tuple[str, ...]:
-    chance = f", P(late) {task.late_chance:.2f}" if task.state is State.AT_RISK else ""
     return (
         task.subscription_id,
         f"{task.importance:.4g}",
         f"{task.parts:,}",
         span(task.work_s),
         span(task.work_90_s),
-        "none is enough" if task.workers is None else f"{task.workers:,}",
+        "none" if task.workers is None else f"{task.workers:,}",
         span(task.finish_s),
         span(task.finish_90_s),
         span(task.deadline_s),
         span(task.slack_s),
-        f"{task.state}{chance}",
-        task.why,
+        f"{task.state}: {task.why}",
     )
 
 
