@@ -18,6 +18,7 @@ MODULES = (
     "engine",
     "sharing",
     "index",
+    "planning",
     "accuracy",
     "balance",
 )
@@ -35,6 +36,7 @@ LIMITS: Mapping[str, tuple[str, float]] = {
     "sharing_near_cpu_ratio": ("<=", 0.5),
     "sharing_near_alone_cpu_ratio": ("<=", 1.4),
     "resident_mb": ("<=", 400.0),
+    "plan_10000_s": ("<=", 30.0),
     "mediterranean_count_ms": ("<=", 50.0),
     "pacific_count_ms": ("<=", 50.0),
     "globe_count_ms": ("<=", 50.0),

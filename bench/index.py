@@ -106,15 +106,16 @@ def _best_s(run: Callable[[], object], repeats: int = REPEATS) -> float:
 
 
 def _resident_mb() -> float:
-    return _memory_mb("VmRSS")
+    return memory_mb("VmRSS")
 
 
 def _peak_mb() -> float:
     # Not ru_maxrss: a process inherits that from the one that started it.
-    return _memory_mb("VmHWM")
+    return memory_mb("VmHWM")
 
 
-def _memory_mb(what: str) -> float:
+def memory_mb(what: str) -> float:
+    """Return a line of this process's memory in /proc [MB]."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith(what))
     return int(kilobytes) * 1024 / 1e6

@@ -14,6 +14,7 @@ from controller.datasets import Datasets, Places
 from controller.destinations import Destinations
 from controller.errors import NodeError, NodeFault
 from controller.interruption import deferred
+from controller.ports import Application
 from controller.service import Inbox, Watch
 from controller.wiring import Folders, running_service
 from planner.commands import AnyCommand
@@ -54,6 +55,11 @@ class Job:
     datasets: Datasets
     destinations: Destinations
     folders: Folders
+
+    @property
+    def applications(self) -> dict[str, Application]:
+        """Who serves each dataset that is open."""
+        return {name: dataset.application for name, dataset in self.datasets.items()}
 
 
 def open_job(

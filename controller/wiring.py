@@ -114,7 +114,10 @@ def offers(settings: Settings) -> tuple[NodeOffer, ...]:
 
 
 def _node_types(settings: Settings) -> list[ProcessNodeType]:
-    return [ProcessNodeType(name=name, **asdict(each)) for name, each in settings.nodes.items()]
+    told = {name: asdict(each) for name, each in settings.nodes.items()}
+    for each in told.values():
+        del each["power_w"]  # No provider needs to know it: it is for reports.
+    return [ProcessNodeType(name=name, **each) for name, each in told.items()]
 
 
 def _process_nodes(

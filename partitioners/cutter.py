@@ -137,6 +137,15 @@ def _shares(command: CutTask, loads: Sequence[KnownLoad]) -> list[int]:
     return [max(1, round(command.parts_wanted * weight / whole)) for weight in weights]
 
 
+def count_all_parts(command: CutTask, loads: Sequence[KnownLoad]) -> int:
+    """Return how many parts a task would be cut into, without cutting it."""
+    shares = _shares(command, loads)
+    return sum(
+        count_parts(command, place, load.density, wanted)
+        for place, (load, wanted) in enumerate(zip(loads, shares, strict=True))
+    )
+
+
 def count_parts(command: CutTask, place: int, density: Density | None, wanted: int) -> int:
     """Return how many parts the selection at a place should have, by its predicted run time.
 

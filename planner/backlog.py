@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from planner.durations import RunTimes
 from planner.extent import Extent
-from planner.importance import Claim, order_key
+from planner.importance import Claim, breadth, order_key, time_range_s
 from planner.lifecycle import PART_LIFE, TASK_LIFE, PartState, TaskState, moved
 from planner.model import Features, Fragment, PartSpec, Product, Selection, Subscription
 from planner.ranking import RankedQueue, Waiting
@@ -309,15 +309,11 @@ def _on_grid(value: float, grid: float) -> float:
 
 
 def _claim(task: Task) -> Claim:
-    extents = [selection.view.extent for selection in task.selections]
-    starts = [part.extent.period.start_at for part in task.parts]
-    ends = [part.extent.period.end_at for part in task.parts]
-    known = [start for start in starts if start is not None], [e for e in ends if e is not None]
-    range_s = max(known[1]) - min(known[0]) if all(known) else 0.0
+    parameters, area_km2 = breadth(selection.view.extent for selection in task.selections)
     return Claim(
-        parameters=len({name for extent in extents for name in extent.parameters}),
-        time_range_s=range_s,
-        area_km2=max(extent.box.area_km2 for extent in extents),
+        parameters=parameters,
+        time_range_s=time_range_s(part.extent.period for part in task.parts),
+        area_km2=area_km2,
         deadline_at=task.deadline_at,
         due_at=task.due_at,
         work_s=math.fsum(part.mean_s for part in task.parts),

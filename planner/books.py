@@ -53,6 +53,8 @@ class Desk:
         For each dataset, its prediction of a yardstick part [s] when tasks were last estimated.
     reserve_s : float or None
         Kept back for combining and delivering when tasks were last estimated [s].
+    judged_at : float or None
+        When risk and fleet were judged last, kept where `judge_interval_s` is set [POSIX s].
     told, yielding : list of str
         Tasks whose subscriber was told of a risk; tasks that give way to others.
     """
@@ -69,6 +71,7 @@ class Desk:
     late_messages: dict[str, int] = field(default_factory=dict)
     estimated_with: dict[str, float] = field(default_factory=dict)
     reserve_s: float | None = None
+    judged_at: float | None = None
     told: list[str] = field(default_factory=list)
     yielding: list[str] = field(default_factory=list)
 
@@ -151,7 +154,10 @@ class Books:
 
     def times(self, dataset: str) -> RunTimes:
         """Return what was learned of the run times of a dataset's parts."""
-        return self.run_times.setdefault(dataset, RunTimes())
+        times = self.run_times.get(dataset)
+        if times is None:
+            times = self.run_times[dataset] = RunTimes()
+        return times
 
     def rest(self, until: float, kind: str, subject_id: str) -> None:
         """Try a part or task again at an instant [POSIX s]."""

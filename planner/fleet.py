@@ -184,8 +184,11 @@ class Fleet:
 
 def billed_s(node: Node, at: float) -> float:
     """Return the time that a node has been billed for by an instant [s], in whole quanta."""
-    stood_s = max(0.0, at - node.requested_at)
-    quantum_s = node.offer.quantum_s
+    return billed_for_s(max(0.0, at - node.requested_at), node.offer.quantum_s)
+
+
+def billed_for_s(stood_s: float, quantum_s: float) -> float:
+    """Return what is billed for a node that stood so long [s], in whole quanta [s]."""
     return stood_s if quantum_s <= 0 else max(1, math.ceil(stood_s / quantum_s)) * quantum_s
 
 

@@ -8,8 +8,10 @@ when estimates change.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from planner.extent import Extent, Period
 from planner.settings import ImportanceWeights
 
 Key = tuple[float, ...]
@@ -73,6 +75,24 @@ def importance(claim: Claim, weights: ImportanceWeights, at: float = 0.0) -> flo
         + claim.time_range_s / 86400.0 * weights.time_range
         + claim.area_km2 / 1e6 * weights.area
     )
+
+
+def breadth(extents: Iterable[Extent]) -> tuple[int, float]:
+    """Return how many parameters are wanted of all datasets, and the largest area [km2]."""
+    each = list(extents)
+    names = {name for extent in each for name in extent.parameters}
+    return len(names), max(extent.box.area_km2 for extent in each)
+
+
+def time_range_s(periods: Iterable[Period]) -> float:
+    """Return the span from the first start to the last end that is known [s]; 0 where one is not.
+
+    Of the parts of a task: its open ends are then clipped to the data.
+    """
+    each = list(periods)
+    starts = [period.start_at for period in each if period.start_at is not None]
+    ends = [period.end_at for period in each if period.end_at is not None]
+    return max(ends) - min(starts) if starts and ends else 0.0
 
 
 ADMITTED, YIELDING, BEST_EFFORT = 0.0, 1.0, 2.0

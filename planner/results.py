@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from planner.commands import AnyCommand, CutTask, Notify, ProvisionNode
@@ -65,10 +66,28 @@ class TaskResult:
 
 @dataclass(slots=True, kw_only=True)
 class FleetUse:
-    """Which nodes stood, and when; `launched_at` and `gone_at` are POSIX seconds by node."""
+    """Which nodes stood, and when.
+
+    Parameters
+    ----------
+    launched_at, gone_at : dict of str to float
+        By node [POSIX s].
+    node_types : dict of str to str
+        By node.
+    """
 
     launched_at: dict[str, float] = field(default_factory=dict)
     gone_at: dict[str, float] = field(default_factory=dict)
+    node_types: dict[str, str] = field(default_factory=dict)
+
+    def see(self, event: AnyEvent, commands: Iterable[AnyCommand]) -> None:
+        """Take one step in."""
+        if isinstance(event, NodeLost | NodeRemoved):
+            self.gone_at.setdefault(event.node_id, event.at)
+        for command in commands:
+            if isinstance(command, ProvisionNode):
+                self.launched_at[command.node_id] = event.at
+                self.node_types[command.node_id] = command.node_type
 
     def node_seconds(self, until: float) -> float:
         """Return the time that nodes were held up to an instant [s]."""
@@ -106,8 +125,7 @@ class Results:
                 result.file = product.url.rsplit("/", 1)[-1]
             case ProductDelivered() if event.task_id in self.tasks:
                 self.tasks[event.task_id].manifest_url = event.manifest_url
-            case NodeLost() | NodeRemoved():
-                self.fleet.gone_at.setdefault(event.node_id, event.at)
+        self.fleet.see(event, commands)
         for command in commands:
             self._hear(event, command)
 
@@ -116,8 +134,6 @@ class Results:
             case CutTask(task_id=task_id):
                 wish = self.subscriptions.get(command.subscription_id)
                 self.tasks[task_id] = _opened(command, wish, event.at)
-            case ProvisionNode(node_id=node_id):
-                self.fleet.launched_at[node_id] = event.at
             case Notify() if command.kind in ENDS and command.task_id in self.tasks:
                 result = self.tasks[command.task_id]
                 result.outcome, result.slack_s = command.kind, command.slack_s

@@ -84,6 +84,9 @@ class ScalingSettings:
         Of the policies ``static`` and ``dynamic``, as in the chapter.
     signal_interval_s : float
         The chapter's signals are at most this frequent [s]; 0 means one a task start.
+    judge_interval_s : float
+        Risk and fleet are judged at most this frequently [s], while parts are sent at every tick; 0
+        judges at every tick. For loads so large that judging takes longer than what it judges.
     registration_s_max : float
         A node not ready this long [s] after its request, or left by all its workers for so long, is
         given up and removed.
@@ -104,6 +107,7 @@ class ScalingSettings:
     threshold_s: float = 600.0
     factor_s: float = 30.0
     signal_interval_s: float = 0.0
+    judge_interval_s: float = 0.0
     registration_s_max: float = 900.0
 
 

@@ -48,6 +48,10 @@ def tick(books: Books, at: float) -> list[AnyCommand]:
     commands = _end_rests(books, at)
     commands += turn_page(books)
     commands += _expire(books, at)
+    if (judges_at := _judges_at(books, at)) > at:
+        commands += _dispatch(books, at)
+        commands += _clear_fleet(books, at)
+        return commands + _wake(books, Wanted(wake_at=judges_at), at)
     _re_estimate(books)
     commands += _judge_risk(books, at)
     commands += _dispatch(books, at)
@@ -59,6 +63,17 @@ def tick(books: Books, at: float) -> list[AnyCommand]:
     commands += _clear_fleet(books, at)
     commands += _wake(books, wanted, at)
     return commands
+
+
+def _judges_at(books: Books, at: float) -> float:
+    """Return when risk and fleet are to be judged again [POSIX s]: now, or later."""
+    interval_s, judged_at = books.settings.scaling.judge_interval_s, books.desk.judged_at
+    if interval_s <= 0:
+        return at
+    if judged_at is None or judged_at + interval_s <= at:
+        books.desk.judged_at, books.changed = at, True
+        return at
+    return judged_at + interval_s
 
 
 def scaling_view(books: Books, at: float) -> ScalingView:

@@ -189,6 +189,52 @@ def calibrate(
 
 
 @app.command()
+def plan(
+    subscriptions: Annotated[
+        Path, typer.Option("--subscriptions", help="YAML file of subscriptions.")
+    ],
+    archive: ArchiveFolder = None,
+    since: Annotated[
+        Path | None,
+        typer.Option("--since", help="An older index: plan only what changed since then."),
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option("--policy", help="Scaling policy, instead of the settings'.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings (slackwater.yaml).")
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option("--calibration", help="What `calibrate` kept, instead of what it finds."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Where `run` would deliver; nothing is written there.")
+    ] = Path("products"),
+    json: Json = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write the report to this file as one page.")
+    ] = None,
+) -> None:
+    """Tell what a load will take, and exit 3 if a deadline may be missed; runs nothing."""
+    from controller.cli import plan as command
+
+    raise typer.Exit(
+        command.plan(
+            archive=archive,
+            subscriptions=subscriptions,
+            since=since,
+            policy=policy,
+            config=config,
+            calibration=calibration,
+            out=out,
+            as_json=json,
+            html=html,
+        )
+    )
+
+
+@app.command()
 def replay(
     journal: Annotated[Path, typer.Argument(help="A journal that `run --journal` wrote.")],
     exact: Annotated[

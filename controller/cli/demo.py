@@ -18,6 +18,7 @@ from controller.apps.argo.orders import ArchiveAddress
 from controller.cli import Exit
 from controller.cli.display import messages, print_json, results, slack, span, table
 from controller.cli.progress import LiveView
+from controller.cli.rehearsing import staged
 from controller.cli.run import chosen, exit_code, product_path
 from controller.config.settings import ArchiveSettings, NodeTypeSettings, Settings
 from controller.config.subscriptions import read_subscriptions
@@ -26,17 +27,11 @@ from controller.destinations import Destinations
 from controller.job import Job, beliefs, open_job, opening, run
 from controller.ownership import check_names
 from controller.wiring import offers, working_folders
-from partitioners.catalogue import BUILT_IN
-from partitioners.cutter import KnownLoad, cut_task
-from planner.commands import CutTask
-from planner.core import Planner
 from planner.durations import DEFAULT_COSTS
 from planner.errors import SlackwaterError
-from planner.events import AnyEvent, OffersChanged, TaskCut
+from planner.events import AnyEvent, OffersChanged
 from planner.model import Subscription, UpdateSpan
 from planner.results import Results
-from planner.scaling.catalogue import Policies
-from sim.rehearsal import Rehearsal, World
 
 WORK_S = 95.0
 """All the demo's work on one worker [s]: the declared latency is chosen to make it so."""
@@ -46,9 +41,6 @@ WAVE_AFTER_S = 8.0
 
 LATENCY_S_MAX = 0.5
 """Largest latency that is declared for an archive [s a file]."""
-
-SETTLE_S = 0.7
-"""What combining, and delivering, a product of the demo is forecast to take [s]."""
 
 NODES = NodeTypeSettings(
     slots=2, slots_max=2, boot_s=1.5, price_per_h=0.10, nodes_max=6, shared_reads_mb=0
@@ -186,16 +178,8 @@ def _forecast(way: Way, load: Load) -> Results:
         began = opening(job, wishes, believed)
         arriving = [replace(update, at=began[0].at + WAVE_AFTER_S)] if update else []
         offered = OffersChanged(at=began[0].at, offers=offers(way.settings))
-        costs = believed[argo.identifier].costs
-
-        def cut(command: CutTask, at: float) -> TaskCut:
-            densities = (argo.application.density(s.view, s.updates) for s in command.selections)
-            loads = [KnownLoad(density=density) for density in densities]
-            return cut_task(command, loads, BUILT_IN).event(at)
-
-        world = World(cut=cut, run_s=costs.seconds, settle_s=SETTLE_S, offers=offered.offers)
-        planner = Planner(way.settings.planner, Policies())
-        return Rehearsal(planner, world).run([offered, *began, *arriving])
+        stage, _ = staged(way.settings.planner, job.applications, [offered, *began, *arriving])
+        return stage.rehearse()
 
 
 def _measure(way: Way, load: Load) -> Results:

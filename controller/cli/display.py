@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from planner.spans import span as told
+
 
 def results() -> Console:
     """Return the console for results (stdout)."""
@@ -42,15 +44,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def span(seconds: float | None) -> str:
-    """Return a span of time in the unit that reads best: "8.2 s", "14 m 03 s", "2 h 05 m"."""
-    if seconds is None:
-        return "-"
-    sign, size = ("-" if seconds < 0 else ""), abs(seconds)
-    if size < 60:
-        return f"{sign}{size:.1f} s"
-    if size < 3600:
-        return f"{sign}{int(size // 60)} m {int(size % 60):02d} s"
-    return f"{sign}{int(size // 3600)} h {int(size % 3600 // 60):02d} m"
+    """Return a span of time in the unit that reads best (see `planner.spans`), "-" for none."""
+    return "-" if seconds is None else told(seconds)
 
 
 def slack(seconds: float | None) -> str:

@@ -64,17 +64,17 @@ def run_job(  # noqa: PLR0913 - one for each option of the command
             destinations=destinations,
             now=time.time(),
         )
-        _warn(wishes.warnings)
+        warn(wishes.warnings)
         believed = beliefs(job, calibration)
-        _tell(believed.values())
+        tell(believed.values())
         _refuse_unwritable(subscriptions, wishes.subscriptions)
         if since is None:
             events = opening(job, wishes.subscriptions, believed)
         else:
-            events = [*opening(job, _standing(wishes.subscriptions), believed), *_news(job)]
+            events = [*opening(job, standing(wishes.subscriptions), believed), *news(job)]
         with LiveView(messages()) as view:
             outcome = run(job, events, journal=journal, watch=view.see)
-        _warn(fault for dataset in job.datasets.values() for fault in dataset.source.faults())
+        warn(fault for dataset in job.datasets.values() for fault in dataset.source.faults())
     show(outcome, as_json)
     return exit_code(outcome)
 
@@ -161,16 +161,17 @@ def _whereabouts(task: TaskResult) -> str:
     return f"{escape(product_path(task))}{nothing}"
 
 
-def _warn(warnings: Iterable[str]) -> None:
+def warn(warnings: Iterable[str]) -> None:
+    """Print warnings, each on a line of its own."""
     for warning in warnings:
         messages().print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
 
 
-def _tell(believed: Iterable[Belief]) -> None:
+def tell(believed: Iterable[Belief]) -> None:
     """Say where predictions come from, or why not from where they were expected."""
     for belief in believed:
         if belief.warning:
-            _warn([belief.warning])
+            warn([belief.warning])
         if belief.source:
             messages().print(escape(belief.source), highlight=False, soft_wrap=True)
 
@@ -186,12 +187,13 @@ def _refuse_unwritable(path: Path, wishes: Sequence[Subscription]) -> None:
         raise FileFault(str(path), faults)
 
 
-def _standing(wishes: Sequence[Subscription]) -> tuple[Subscription, ...]:
+def standing(wishes: Sequence[Subscription]) -> tuple[Subscription, ...]:
     """Return the same subscriptions as they stood before the news: first deliveries are over."""
     return tuple(replace(wish, backfill=False) for wish in wishes)
 
 
-def _news(job: Job) -> list[AnyEvent]:
+def news(job: Job) -> list[AnyEvent]:
+    """Return what changed since the index that a job began from, and tell how much that is."""
     updates = [update for each in job.datasets.values() if (update := each.source.look())]
     if not updates:
         messages().print("Nothing changed since that index.")

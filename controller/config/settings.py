@@ -56,6 +56,8 @@ class NodeTypeSettings:
         Billing unit [s]; 0 bills by the second.
     boot_s : float
         A node's workers start this long [s] after its request, as a VM's would.
+    power_w : float
+        Electrical power of a node while it is held [W], for the energy that `plan` tells.
     cpu_quota : float or None
         Processors that a whole node may use [count]; None is no bound. Needs Linux cgroups.
     nodes_max : int
@@ -70,6 +72,7 @@ class NodeTypeSettings:
     price_per_h: NotNegative = 0.0
     quantum_s: NotNegative = 0.0
     boot_s: NotNegative = 0.0
+    power_w: NotNegative = 0.0
     cpu_quota: Positive | None = None
     nodes_max: Count = 8
     shared_reads_mb: NotNegative = 256.0
@@ -222,6 +225,7 @@ RULES: Rules = {
         "threshold_s": _NOT_NEGATIVE,
         "factor_s": _NOT_NEGATIVE,
         "signal_interval_s": _NOT_NEGATIVE,
+        "judge_interval_s": _NOT_NEGATIVE,
         "registration_s_max": _POSITIVE,
     },
     DispatchSettings: {

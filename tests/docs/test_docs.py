@@ -24,8 +24,9 @@ from controller.apps.argo.policy import RULES
 from controller.calibration.requests import AREA_FILES_MAX, FILES_MAX
 from controller.calibration.statistics import RESAMPLES
 from controller.calibration.study import SAMPLES, SAMPLES_MIN
-from controller.cli import Exit
+from controller.cli import Exit, rehearsing
 from controller.cli.app import app
+from controller.cli.planned import Plan, as_data
 from controller.config.settings import Settings
 from controller.config.subscriptions import _Wish
 from controller.config.yaml_lines import BYTES_MAX
@@ -35,17 +36,21 @@ from controller.dispatcher import DELIVERIES_MAX
 from controller.service import BATCH_MAX
 from partitioners import history
 from partitioners.catalogue import BUILT_IN as PARTITIONERS
-from planner import admission, durations, journal, steering
+from planner import admission, durations, journal, savings, steering
 from planner.commands import AnyCommand
+from planner.course import Course
 from planner.errors import SlackwaterError
 from planner.events import AnyEvent
 from planner.extent import Period
 from planner.forecast import FORECAST_PARTS_MAX
 from planner.importance import ORDERS
 from planner.model import NoticeKind
+from planner.report import RISK_MAX, Moment, Report, State, TaskReport, Usage, usage_of
 from planner.results import TaskResult
+from planner.savings import Saving, Savings
 from planner.scaling.policy import BUILT_IN as POLICIES
 from planner.settings import PlannerSettings
+from sim.stage import BYTES_A_VALUE
 from tests.docs import lifecycle_diagrams
 from tests.docs.pages import DOCS, ROOT, Page, all_pages, coded, first_cells, page, rows
 
@@ -308,7 +313,43 @@ def test_keys_of_the_json_result_of_run_are_described() -> None:
     assert set(coded(told[1])) == {one.name for one in fields(TaskResult)} | {"missed"}
 
 
+def test_keys_of_the_json_result_of_plan_are_described() -> None:
+    section = page("reference/cli.md").section("slackwater plan")
+    told = {name for cells in rows(section) for cell in cells[:2] for name in coded(cell)}
+    kinds = (TaskReport, Usage, Moment, Saving)
+    assert {one.name for kind in kinds for one in fields(kind)} <= told
+    assert set(as_data(Plan(report=nothing_planned(), savings=Savings(), one_worker=""))) <= told
+
+
+def nothing_planned() -> Report:
+    usage = usage_of(Course(began_at=0.0, ended_at=0.0), {})
+    return Report(policy="", order="", workers_max=0, tasks=(), median=usage, cautious=usage)
+
+
+def test_every_state_of_a_plan_is_described() -> None:
+    (table,) = (page("how-to/plan-before-you-spend.md").section("3. Read the two cases"),)
+    assert [cells[0] for cells in rows(table)] == [str(state) for state in State]
+
+
 FIGURES = [
+    ("explanation/planning.md", f"above a chance of {RISK_MAX:g}"),
+    ("reference/cli.md", f"late with a chance above {RISK_MAX:g}"),
+    ("how-to/plan-before-you-spend.md", f"a chance of at most {RISK_MAX:g}"),
+    ("explanation/planning.md", f"up to {savings.NODES_SOUGHT_MAX} nodes"),
+    ("explanation/planning.md", "a tenth more" * (savings.DEADLINE_MARGIN == 0.1)),
+    ("explanation/planning.md", "up to four times" * (savings.DEADLINE_ROUNDS_MAX == 4)),
+    (
+        "explanation/planning.md",
+        "1, 2, 4, 8 and 16 parts" * (savings.PARTS_PER_WORKER_TRIED == (1, 2, 4, 8, 16)),
+    ),
+    ("explanation/planning.md", f"at most {savings.REHEARSALS_MAX} rehearsals"),
+    ("explanation/planning.md", f"fewer than {savings.REHEARSALS_MIN} could be made"),
+    ("explanation/planning.md", f"{rehearsing.MASSES_PLANNED_MAX:,} masses"),
+    ("explanation/planning.md", f"at least {rehearsing.MASSES_PLANNED_MIN}."),
+    ("explanation/planning.md", f"more than {rehearsing.PARTS_PLANNED_MAX:,} parts"),
+    ("explanation/planning.md", f"more than {rehearsing.TASKS_JUDGED_MAX} tasks"),
+    ("explanation/planning.md", f"judged {rehearsing.JUDGEMENTS_MAX} times"),
+    ("explanation/planning.md", f"{BYTES_A_VALUE} bytes are reckoned"),
     ("explanation/durations.md", f"About the last {durations.MEMORY_PARTS} parts count"),
     ("explanation/durations.md", f"beyond {durations.SURPRISE_MAX + 1:g} times its prediction"),
     ("explanation/durations.md", f"the last {durations.OBSERVATIONS_MAX} count"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.commands import AnyCommand, CutTask
+from planner.commands import AnyCommand, CutTask, ProvisionNode
 from planner.core import Planner
 from planner.events import (
     AnyEvent,
@@ -23,7 +24,7 @@ from planner.journal import decode_snapshot, encode_snapshot
 from planner.model import Features, PartSpec
 from planner.results import Results
 from planner.settings import PlannerSettings
-from sim.rehearsal import Rehearsal, World
+from sim.rehearsal import Rehearsal, Settling, World
 from tests.planner.building import OFFER, archive_stands, subscription, update
 
 Step = tuple[AnyEvent, list[AnyCommand]]
@@ -40,7 +41,13 @@ def world(files: int = 400, parts: int = 8) -> World:
         )
 
     return World(
-        cut=cut, run_s=lambda features: 0.01 * features.files, settle_s=0.2, offers=(OFFER,)
+        cut=cut,
+        run_s=lambda _, features: 0.01 * features.files,
+        settle=lambda _: Settling(combine_s=0.2, deliver_s=0.2),
+        boot_s=lambda offer: offer.boot_s,
+        offers=(OFFER,),
+        combining_max=8,
+        deliveries_max=8,
     )
 
 
@@ -141,6 +148,44 @@ def test_caps_hold_and_everything_ends(
     assert len(outcome.tasks) == 3 * subscriptions
     assert all(task.slack_s is not None for task in outcome.tasks.values())
     assert not planner.books.desk.late_messages
+
+
+@pytest.mark.parametrize(("combining_max", "last_s"), [(1, 4.0), (2, 2.0), (4, 1.0)])
+def test_products_wait_for_those_that_are_combined_before(
+    combining_max: int, last_s: float
+) -> None:
+    slow = replace(
+        world(files=8),
+        settle=lambda _: Settling(combine_s=1.0, deliver_s=0.0),
+        combining_max=combining_max,
+    )
+    wide = replace(OFFER, slots=64, slots_max=64)
+    events = [OffersChanged(at=0.0, offers=(wide,)), *load(4, 60.0, updates=0)[1:]]
+    outcome = Rehearsal(Planner(under("none")), replace(slow, offers=(wide,))).run(events)
+    worked_s = OFFER.boot_s + 0.01
+    slacks = [task.slack_s for task in outcome.tasks.values() if task.slack_s is not None]
+    assert min(slacks) == pytest.approx(60.0 - worked_s - last_s)
+
+
+def test_what_is_judged_rarely_still_ends_and_replays() -> None:
+    rarely = replace(
+        under("prefix"), scaling=replace(under("prefix").scaling, judge_interval_s=3.0)
+    )
+    planner = Recorder(rarely)
+    outcome = Rehearsal(planner, world()).run(load(6, 60.0))
+    assert all(task.slack_s is not None for task in outcome.tasks.values())
+    launches = [
+        event.at
+        for event, commands in planner.steps
+        if any(isinstance(command, ProvisionNode) for command in commands)
+    ]
+    assert launches
+    assert min(b - a for a, b in pairwise([-3.0, *launches])) >= 3.0
+    again = Planner(rarely)
+    for number, (event, commands) in enumerate(planner.steps):
+        if number % 7 == 0:
+            again = Planner.restore(decode_snapshot(encode_snapshot(again.snapshot())))
+        assert again.handle(event) == commands
 
 
 def test_a_page_that_waits_is_not_the_end() -> None:

@@ -106,6 +106,16 @@ class ArgoApplication:
         """
         return self._catalogue.density(view.extent, updates, self._kind(view))
 
+    def sample(self, view: View, updates: UpdateSpan, masses_max: int) -> Density:
+        """Return the same in at most so many masses, quickly: for planning many tasks.
+
+        Raises
+        ------
+        InvalidSubscription, ArchiveError
+            As `density`.
+        """
+        return self._catalogue.sample(view.extent, updates, self._kind(view), masses_max)
+
     def part_order(
         self, view: View, extent: Extent, updates: UpdateSpan, fragment_stem: str
     ) -> ExtractOrder:

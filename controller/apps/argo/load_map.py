@@ -55,10 +55,31 @@ def load_map(
         cells = _cells(time_s, longitude_ticks, latitude_ticks, masses_max)
         members, files, values = _gathered(cells[order], values)
         order = order[members]
+    return _density(time_s[order], longitude_ticks[order], latitude_ticks[order], files, values)
+
+
+def sampled_map(
+    time_s: Int64s,
+    longitude_ticks: Int32s,
+    latitude_ticks: Int32s,
+    values: Int64s,
+    files: Int64s,
+) -> Density:
+    """Return the masses of a sample, of which each profile stands for so many files like it."""
+    order = np.argsort(time_s, kind="stable")
+    each = files[order]
+    return _density(
+        time_s[order], longitude_ticks[order], latitude_ticks[order], each, each * values[order]
+    )
+
+
+def _density(
+    time_s: Int64s, longitude: Int32s, latitude: Int32s, files: Int64s, values: Int64s
+) -> Density:
     return Density(
-        time_s=time_s[order].astype(np.float64),
-        longitude=longitude_ticks[order] / TICKS_PER_DEGREE,
-        latitude=latitude_ticks[order] / TICKS_PER_DEGREE,
+        time_s=time_s.astype(np.float64),
+        longitude=longitude / TICKS_PER_DEGREE,
+        latitude=latitude / TICKS_PER_DEGREE,
         files=files.astype(np.float64),
         size_bytes=np.zeros(len(files)),
         values=values.astype(np.float64),
