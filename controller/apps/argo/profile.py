@@ -285,7 +285,10 @@ def _kind(data_type: str) -> Kind:
 
 
 class _Variables:
-    """The variables of an open file as plain arrays: missing numbers are NaN, flags are numbers."""
+    """The variables of an open file as plain arrays: missing numbers are NaN, flags are numbers.
+
+    They are read by ``[:]``, which netCDF4 works out faster than ``[...]``.
+    """
 
     def __init__(self, dataset: Any) -> None:
         # Masked arrays and decoded strings would cost more than the reading itself.
@@ -305,13 +308,13 @@ class _Variables:
         variable = self._variable(name)
         if variable.dtype.kind not in "fiu":
             raise UnreadableProfile(f"its {name} is {variable.dtype}, not a number")
-        values = variable[...]
+        values = variable[:]
         numbers = np.array(values, dtype)
         numbers[values == getattr(variable, "_FillValue", np.nan)] = np.nan
         return numbers
 
     def whole(self, name: str, digits_max: int) -> list[int]:
-        numbers = [int(number) for number in self._variable(name)[...]]
+        numbers = [int(number) for number in self._variable(name)[:]]
         if not all(0 <= number < 10**digits_max for number in numbers):
             raise UnreadableProfile(f"its {name} is {numbers}")
         return numbers
@@ -340,7 +343,7 @@ class _Variables:
         variable = self._variable(name)
         if variable.dtype != "S1":
             raise UnreadableProfile(f"its {name} is {variable.dtype}, not characters")
-        return np.ascontiguousarray(variable[...])
+        return np.ascontiguousarray(variable[:])
 
     def _variable(self, name: str) -> Any:
         if name not in self._variables:
