@@ -165,7 +165,13 @@ class Application(Protocol):
         """
 
     def view(self, box: Box, period: Period, parameters: tuple[str, ...], options: Options) -> View:
-        """Return the view that a request means; no parameters means those of most use."""
+        """Return the view that a request means; no parameters means those of most use.
+
+        Raises
+        ------
+        planner.errors.SlackwaterError
+            What was asked for cannot be served, or parameters and options do not go together.
+        """
 
     def density(self, view: View, updates: UpdateSpan) -> Density | None:
         """Return where the load of a request lies, or None without an index."""

@@ -38,7 +38,7 @@ class InvalidSubscription(SlackwaterError):
 
 
 class UnknownPlugin(SlackwaterError):
-    """A policy, partitioner or application of that name is not installed."""
+    """A policy, partitioner, application or derived parameter of that name is not installed."""
 
 
 class BrokenPlugin(SlackwaterError):

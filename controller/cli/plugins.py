@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from controller import applications
+from controller.apps.argo.derived import catalogue as derived
 from controller.cli import Exit
 from controller.cli.display import print_json, results, table
 from partitioners import catalogue as partitioners
@@ -19,6 +20,7 @@ def list_plugins(*, as_json: bool) -> Exit:
         *_kind("policy", policies.GROUP, policy.BUILT_IN),
         *_kind("partitioner", partitioners.GROUP, partitioners.BUILT_IN),
         *_kind("application", applications.GROUP, applications.BUILT_IN),
+        *_kind("derived", derived.GROUP, derived.BUILT_IN),
     ]
     if as_json:
         names = ("kind", "name", "from")

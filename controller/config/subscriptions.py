@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -235,7 +235,15 @@ def _read_parameters(names: tuple[str, ...], info: ValidationInfo) -> tuple[str,
                 f"dataset {dataset} has none of {', '.join(names)}. Leave it out,"
                 f" or name one of its parameters too: {hint('', each.parameters())}"
             )
+        try:
+            each.view(GLOBE, ALWAYS, _known(each, names), ())
+        except SlackwaterError as fault:
+            raise ValueError(str(fault)) from fault
     return names
+
+
+def _known(application: KnownApplication, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(application.parameters()).intersection(names)))
 
 
 def _read_destination(text: str | None, info: ValidationInfo) -> str | None:
@@ -253,7 +261,10 @@ def _read_options(options: dict[str, str], info: ValidationInfo) -> dict[str, st
     applications = _applications(info)
     try:
         for each in applications:
-            each.check_options(_options_of(each, options, applications))
+            written = _options_of(each, options, applications)
+            each.check_options(written)
+            if "parameters" in info.data:  # else they are a fault already
+                each.view(GLOBE, ALWAYS, _known(each, info.data["parameters"]), written)
     except SlackwaterError as fault:
         raise ValueError(str(fault)) from fault
     return options
@@ -331,11 +342,10 @@ def _subscription(wish: _Wish, datasets: KnownDatasets) -> Subscription:
 def _view(
     wish: _Wish, application: KnownApplication, applications: Sequence[KnownApplication]
 ) -> View:
-    known = set(application.parameters())
     return application.view(
         wish.bbox,
         wish.time,
-        tuple(sorted(known.intersection(wish.parameters))),
+        _known(application, wish.parameters),
         _options_of(application, wish.options, applications),
     )
 

@@ -19,6 +19,9 @@ import planner
 import sim
 from controller import shared_reads
 from controller.apps.argo.application import ArgoApplication
+from controller.apps.argo.derived.catalogue import BUILT_IN as DERIVED
+from controller.apps.argo.derived.mixed_layer import DENSITY_STEP_KG_M3, REFERENCE_DEPTH_M
+from controller.apps.argo.deriving import WORSE
 from controller.apps.argo.load_map import MASSES_MAX
 from controller.apps.argo.policy import RULES
 from controller.calibration.requests import AREA_FILES_MAX, FILES_MAX
@@ -209,6 +212,19 @@ def test_every_key_of_a_subscription_is_described() -> None:
     assert first_cells(before) == list(_Wish.model_fields)
     defaults = {coded(cells[0])[0]: cells[1] for cells in rows(before)}
     assert defaults["parameters"] == ", ".join(ArgoApplication.default_parameters)
+
+
+def test_every_derived_parameter_is_described() -> None:
+    section = page("reference/subscriptions-file.md").section("Derived parameters")
+    told = {coded(cells[0])[0]: (cells[2], cells[3]) for cells in rows(section)}
+    assert told == {
+        name: (one.attributes["units"], ", ".join(one.needs)) for name, one in DERIVED.items()
+    }
+    assert f"{DENSITY_STEP_KG_M3} kg/m3 above that at {REFERENCE_DEPTH_M:g} m" in " ".join(
+        section.split()
+    )
+    order = ", ".join(str(flag) for flag in WORSE if flag not in (6, 7))
+    assert f"in this order: {order};" in section
 
 
 def test_every_user_mode_is_described() -> None:

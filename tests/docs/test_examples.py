@@ -7,9 +7,13 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+import gsw
+import netCDF4
+import numpy as np
 import pytest
 import yaml
 
+from controller.apps.argo.derived.catalogue import GROUP as DERIVED
 from controller.config.settings import read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.destinations import Destinations
@@ -18,9 +22,18 @@ from partitioners.testing import check_partitioner
 from planner.commands import CutTask, ProvisionNode
 from planner.core import Planner
 from planner.events import OffersChanged, SubscriptionAdded, Ticked
+from planner.extent import Extent
 from planner.journal import Header, encode_header, encode_step
 from planner.scaling.catalogue import GROUP as POLICIES
 from planner.settings import PlannerSettings
+from tests.argo_files import (
+    PRESSURE,
+    SALINITY,
+    TEMPERATURE,
+    a_cast,
+    archive_of,
+    product_of,
+)
 from tests.controller.known import known_argo
 from tests.docs.pages import Page, all_pages, page
 from tests.planner.building import OFFER, archive_stands, cut, every, feed, one, subscription
@@ -32,6 +45,49 @@ EXAMPLES = [
 ]
 
 
+@pytest.fixture
+def speed_of_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install the derived parameter of the guide as pip would, and return its module."""
+    guide = page("how-to/add-a-derived-parameter.md")
+    project = tomllib.loads(guide.blocks("toml")[0])["project"]
+    information = tmp_path / "site" / f"{project['name'].replace('-', '_')}-0.1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text(f"Name: {project['name']}\nVersion: 0.1.0\n")
+    lines = [
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
+        for group, entries in project["entry-points"].items()
+    ]
+    (information / "entry_points.txt").write_text("\n".join(lines))
+    module = tmp_path / "site" / "sound.py"
+    module.write_text(guide.blocks("python")[0], encoding="utf-8")
+    monkeypatch.syspath_prepend(module.parent)
+    return module
+
+
+def test_the_derived_parameter_of_the_guide_reaches_a_product(
+    speed_of_sound: Path, tmp_path: Path
+) -> None:
+    guide = page("how-to/add-a-derived-parameter.md")
+    source, test = guide.blocks("python")
+    module = imported(speed_of_sound, source)
+    namespace = {"speed_of_sound": module.speed_of_sound}
+    exec(compile(test, str(guide), "exec"), namespace)
+    namespace["test_the_speed_of_sound_obeys_the_laws"]()
+    name = module.speed_of_sound.name
+    assert entry_points(guide) == {DERIVED: {name: "sound:speed_of_sound"}}
+    address, files = archive_of(tmp_path / "archive", [a_cast()])
+    core = Extent(parameters=("PRES", "PSAL", "TEMP"))
+    product_of(address, files, tmp_path, core, derived=name, depth="0/300")
+    with netCDF4.Dataset(tmp_path / "product.nc") as dataset:
+        salinity = gsw.SA_from_SP(SALINITY, PRESSURE, 20.0, 35.0)
+        temperature = gsw.CT_from_t(salinity, TEMPERATURE, PRESSURE)
+        expected = gsw.sound_speed(salinity, temperature, PRESSURE)
+        np.testing.assert_allclose(dataset[name][:], expected, rtol=1e-6)
+        assert dataset[name].comment.startswith("Computed by slackwater-sound 0.1.0 (SOUND_SPEED")
+        assert {f"{name}_QC", "PRES", "PSAL", "TEMP"} <= dataset.variables.keys()
+
+
+@pytest.mark.usefixtures("speed_of_sound")
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_yaml_is_read_by_the_real_reader(example: str, tmp_path: Path) -> None:
     name = example.splitlines()[0].removeprefix("# ")

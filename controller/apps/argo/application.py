@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 
 from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.combine import combine
+from controller.apps.argo.derived.catalogue import DERIVED_OPTION, DerivedParameters
 from controller.apps.argo.extract import extract
 from controller.apps.argo.orders import ArchiveAddress, CombineOrder, ExtractOrder
 from controller.apps.argo.parameters import BIOGEOCHEMICAL
-from controller.apps.argo.policy import check_options, is_option
+from controller.apps.argo.policy import OF_PROFILE, check_options, is_option, named_in
 from controller.apps.argo.rows import CORE_PARAMETERS, Kind
 from controller.errors import ArchiveError
 from controller.product_files import PRODUCT_ENDING
 from planner.density import Density
-from planner.errors import InvalidSubscription
+from planner.errors import BrokenPlugin, InvalidSubscription
 from planner.extent import Box, Extent, Period
 from planner.model import Fragment, Product, Selection, UpdateSpan, View
 
@@ -58,10 +60,14 @@ class ArgoApplication:
         self._fragments_url = fragments_url.rstrip("/")
         self._staging_url = staging_url.rstrip("/")
         self._catalogue = catalogue
+        self._derived = DerivedParameters()
 
     def parameters(self) -> tuple[str, ...]:
-        """Return the names that a subscription may ask for, sorted: Argo's and this archive's."""
-        return tuple(sorted({*CORE_PARAMETERS, *BIOGEOCHEMICAL, *self._catalogue.parameters()}))
+        """Return the names that a subscription may ask for, sorted.
+
+        Those of Argo, of this archive, and the derived parameters that are installed.
+        """
+        return tuple(sorted({*self._measured(), *self._derived}))
 
     def takes(self, option: str) -> bool:
         """Tell whether an option of this name means anything here."""
@@ -78,16 +84,39 @@ class ArgoApplication:
         named = dict(options)
         if KIND_OPTION in named:
             _named(named[KIND_OPTION])
-        check_options(tuple(option for option in options if option[0] != KIND_OPTION))
+        if DERIVED_OPTION in named:
+            raise InvalidSubscription(
+                f"option {DERIVED_OPTION!r} is unknown",
+                fix="Name derived parameters among the parameters",
+            )
+        check_options(options)
+        for option, sort, name in named_in(options):
+            self._check_named(option, sort, name)
 
     def view(self, box: Box, period: Period, parameters: tuple[str, ...], options: Options) -> View:
-        """Return the view that a request means; no parameters means the core ones."""
-        names = tuple(sorted(set(parameters or self.default_parameters)))
+        """Return the view that a request means; no parameters means the core ones.
+
+        Its extent holds the measured parameters to read, with those that derived ones need, for
+        updates are matched by what files hold; the derived ones are carried by an option.
+
+        Raises
+        ------
+        InvalidSubscription
+            An option is about a parameter that is not read.
+        UnknownPlugin, BrokenPlugin
+            A derived parameter cannot be used.
+        """
+        named = set(parameters or self.default_parameters)
+        derived = sorted(name for name in named if name in self._derived)
+        needed = {need for name in derived for need in self._needs(name)}
+        measured = tuple(sorted(needed | named.difference(derived)))
+        _refuse_idle(options, sorted({"PRES", *measured}))  # pressure is always read
+        extra = ((DERIVED_OPTION, ",".join(derived)),) if derived else ()
         return View(
             dataset=self._dataset,
             application=self.name,
-            extent=Extent(box=box, period=period, parameters=names),
-            options=options,
+            extent=Extent(box=box, period=period, parameters=measured),
+            options=tuple(sorted((*options, *extra))),
         )
 
     def period(self) -> Period | None:
@@ -166,8 +195,64 @@ class ArgoApplication:
             index_faults=tuple(fault for order in orders for fault in order.index_faults),
         )
 
+    def _measured(self) -> set[str]:
+        return {*CORE_PARAMETERS, *BIOGEOCHEMICAL, *self._catalogue.parameters()}
+
+    def _needs(self, derived: str) -> tuple[str, ...]:
+        """Return what a derived parameter needs, if this archive may have it."""
+        needs, measured = self._derived[derived].needs, self._measured()
+        if derived in measured:
+            raise BrokenPlugin(
+                f"the derived parameter {derived!r} bears the name of one that the archive holds",
+                fix="Uninstall it",
+            )
+        for need in needs:
+            if need not in measured:
+                raise BrokenPlugin(
+                    f"the derived parameter {derived!r} needs {need!r}, which no float measures",
+                    fix=_near(need, measured),
+                )
+        return needs
+
+    def _check_named(self, option: str, sort: str, name: str) -> None:
+        """Refuse an option about something that has no flag or data mode of its own."""
+        if name in OF_PROFILE:
+            if sort == "qc":
+                return
+            raise InvalidSubscription(
+                f"option {option} cannot be: only parameters have a data mode",
+                fix=f"Write qc_{name} for the flags of a profile's {name.lower()}",
+            )
+        if name in self._derived:
+            raise InvalidSubscription(
+                f"option {option} cannot be: {name} is derived, and is kept where what it needs is",
+                fix=f"Write it of {', '.join(self._needs(name))}",
+            )
+        known = [*self._measured(), *(OF_PROFILE if sort == "qc" else ())]
+        if name not in known:
+            raise InvalidSubscription(
+                f"option {option} names an unknown parameter {name!r}", fix=_near(name, known)
+            )
+
     def _kind(self, view: View) -> Kind:
         return kind_of(view, self._catalogue.kinds)
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    """Return which known names are near one that is not, in words, if any are."""
+    near = get_close_matches(name, sorted(known), n=2)
+    return f"Did you mean {' or '.join(near)}?" if near else ""
+
+
+def _refuse_idle(options: Options, read: Sequence[str]) -> None:
+    """Refuse options about parameters that are not read."""
+    for option, _, name in named_in(options):
+        if name not in (*read, *OF_PROFILE):
+            raise InvalidSubscription(
+                f"option {option} says nothing: {name} is not among the parameters read,"
+                f" {', '.join(read)}",
+                fix=f"Add {name} to the parameters, or leave the option out",
+            )
 
 
 def kind_of(view: View, there: Collection[Kind]) -> Kind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,29 @@ BOTH = ("", "_QC", "_ADJUSTED", "_ADJUSTED_QC", "_ADJUSTED_ERROR")
 """As measured and as adjusted, each with its flag; the error is that of the adjusted value."""
 
 
-def column_names(parameters: Iterable[str], *, both_versions: bool) -> tuple[str, ...]:
-    """Return the names of the columns of some parameters (TEMP, TEMP_QC, TEMP_ERROR...)."""
-    suffixes = BOTH if both_versions else MERGED
-    return tuple(name + suffix for name in parameters for suffix in suffixes)
+DERIVED = ("", "_QC")
+"""A derived parameter follows from the versions that stand, and nobody tells its error."""
+
+
+def column_names(
+    parameters: Iterable[str], *, both_versions: bool, derived: Container[str] = ()
+) -> tuple[str, ...]:
+    """Return the names of the columns of some parameters (TEMP, TEMP_QC, TEMP_ERROR...).
+
+    Parameters
+    ----------
+    parameters : iterable of str
+    both_versions : bool
+        Whether measured and adjusted values stand side by side.
+    derived : container of str
+        Which of the parameters are derived.
+    """
+    measured = BOTH if both_versions else MERGED
+    return tuple(
+        name + suffix
+        for name in parameters
+        for suffix in (DERIVED if name in derived else measured)
+    )
 
 
 def blank(name: str, rows: int) -> Column:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from controller.apps.argo.derived.catalogue import names_in
 from controller.apps.argo.fragment import Harvest, read_fragment
 from controller.apps.argo.manifest import write_manifest
 from controller.apps.argo.merge import merge
@@ -35,8 +36,9 @@ def combine(order: CombineOrder) -> Product:
         for fragment in fragments
     ]
     wanted = {name for s in order.selections for name in s.view.extent.parameters}
-    parameters = _parameters(wanted, harvests)
-    harvest = merge(harvests, parameters, both_versions=policy.both_versions)
+    derived = names_in(order.options)
+    parameters = [*_measured(wanted, harvests), *derived]
+    harvest = merge(harvests, parameters, both_versions=policy.both_versions, derived=derived)
     written = write_product(order.product_url, harvest, global_attributes(order, harvest))
     product = Product(
         url=order.product_url,
@@ -56,10 +58,11 @@ def _of_dataset(dataset: str, harvest: Harvest) -> Harvest:
         harvest,
         sources=tuple(replace(source, dataset=dataset) for source in harvest.sources),
         left_out=tuple(replace(file, dataset=dataset) for file in harvest.left_out),
+        failures=tuple(replace(one, dataset=dataset) for one in harvest.failures),
     )
 
 
-def _parameters(wanted: set[str], harvests: Sequence[Harvest]) -> list[str]:
-    """Return the parameters of the product, pressure first: those wanted, or all there are."""
-    found = {name for harvest in harvests for name in harvest.modes} or set(CORE_PARAMETERS)
+def _measured(wanted: set[str], harvests: Sequence[Harvest]) -> list[str]:
+    """Return the measured parameters of the product, pressure first: those wanted, or all."""
+    found = {name for harvest in harvests for name in harvest.measured} or set(CORE_PARAMETERS)
     return ["PRES", *sorted((wanted or found) - {"PRES"})]

@@ -9,7 +9,17 @@ import numpy as np
 
 from controller.apps.argo.archive import open_archive
 from controller.apps.argo.columns import Column, column_names, stacked
-from controller.apps.argo.fragment import PROFILE, Harvest, LeftOut, Source, write_fragment
+from controller.apps.argo.derived.catalogue import names_in
+from controller.apps.argo.derived.protocol import DerivedParameter
+from controller.apps.argo.deriving import derivation, derive, loaded, mode_of
+from controller.apps.argo.fragment import (
+    PROFILE,
+    Failure,
+    Harvest,
+    LeftOut,
+    Source,
+    write_fragment,
+)
 from controller.apps.argo.orders import ExtractOrder, SourceFile
 from controller.apps.argo.policy import Policy, policy_of
 from controller.apps.argo.profile import Profile, UnreadableProfile
@@ -42,12 +52,18 @@ def extract(order: ExtractOrder) -> Fragment:
         The archive as a whole cannot be reached.
     InvalidSubscription
         The options are not understood.
+    UnknownPlugin, BrokenPlugin
+        A derived parameter is not installed here, or cannot be used.
     StorageError
         The fragment cannot be written.
     """
     archive = open_archive(order.archive)
     reader = Reader(archive=archive, update=order.update, shared=shared_reads())
-    gathering = _Gathering(extent=order.extent, policy=policy_of(order.options))
+    gathering = _Gathering(
+        extent=order.extent,
+        policy=policy_of(order.options),
+        derived=loaded(names_in(order.options)),
+    )
     for file in order.files:
         try:
             gathering.take(file, reader)
@@ -66,11 +82,13 @@ class _Gathering:
 
     extent: Extent
     policy: Policy
+    derived: tuple[DerivedParameter, ...] = ()
     profiles: list[tuple[object, ...]] = field(default_factory=list)
     modes: list[dict[str, str]] = field(default_factory=list)
     levels: list[dict[str, Column]] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
     def take(self, file: SourceFile, reader: Reader) -> None:
         """Read a file and keep what is wanted of it."""
@@ -79,7 +97,7 @@ class _Gathering:
         if not inside:
             self.leave_out(file, _elsewhere(found.profiles))
             return
-        rows = sum(self._keep(place, profile) for place, profile in inside)
+        rows = sum(self._keep(file, place, profile) for place, profile in inside)
         source = Source(
             path=file.path,
             read_path=found.path,
@@ -97,29 +115,46 @@ class _Gathering:
     def harvest(self) -> Harvest:
         """Return all that was kept."""
         profiles = np.array(self.profiles, PROFILE)
-        names = sorted({name for modes in self.modes for name in modes})
+        derived = [one.name for one in self.derived]
+        names = sorted({*derived, *(name for modes in self.modes for name in modes)})
+        both_versions = self.policy.both_versions
         pieces = list(zip(self.levels, profiles["rows"].tolist(), strict=True))
         return Harvest(
             profiles=profiles,
             modes={n: np.array([modes.get(n, "") for modes in self.modes], "S1") for n in names},
             columns={
                 name: stacked(name, ((levels.get(name), rows) for levels, rows in pieces))
-                for name in column_names(names, both_versions=self.policy.both_versions)
+                for name in column_names(names, both_versions=both_versions, derived=derived)
             },
             sources=tuple(self.sources),
             left_out=tuple(self.left_out),
+            derivations=tuple(map(derivation, self.derived)),
+            failures=tuple(self.failures),
         )
 
-    def _keep(self, place: int, profile: Profile) -> int:
+    def _keep(self, file: SourceFile, place: int, profile: Profile) -> int:
         """Keep the wanted levels of a profile and return how many."""
-        kept = self.policy.kept(profile)
+        kept = self.policy.kept(profile) & self.policy.within(profile)
         if not self._holds_any_wanted(profile):
             kept[:] = False
         rows = int(np.count_nonzero(kept))
+        derived = self._derive(file, place, profile) if rows else {}
+        columns = profile.columns | derived
         self.profiles.append(_record(profile, place, len(self.sources), rows))
-        self.modes.append(profile.modes)
-        self.levels.append({name: column[kept] for name, column in profile.columns.items()})
+        self.modes.append(profile.modes | {one.name: mode_of(one, profile) for one in self.derived})
+        self.levels.append({name: column[kept] for name, column in columns.items()})
         return rows
+
+    def _derive(self, file: SourceFile, place: int, profile: Profile) -> dict[str, Column]:
+        """Return the columns of the derived parameters, of all levels of a profile."""
+        columns: dict[str, Column] = {}
+        for one in self.derived:
+            found = derive(one, profile, self.policy)
+            columns |= {one.name: found.values, f"{one.name}_QC": found.flags}
+            if found.failure:
+                failure = Failure(name=one.name, reason=found.failure, path=file.path, place=place)
+                self.failures.append(failure)
+        return columns
 
     def _holds_any_wanted(self, profile: Profile) -> bool:
         """Tell whether a profile holds what the view asks for; pressure alone is no answer."""

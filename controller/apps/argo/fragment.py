@@ -78,6 +78,56 @@ class LeftOut:
     dataset: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derivation:
+    """How a derived parameter was computed.
+
+    Parameters
+    ----------
+    name, version : str
+    plugin : str
+        The distribution it comes from and its version.
+    software : tuple of str
+        What it computes with ("gsw 3.6.23").
+    needs : tuple of str
+        What it is computed from.
+    attributes : dict of str to str
+        What it says of itself, for the product.
+    per_profile : bool
+        Whether it is one value a profile.
+    """
+
+    name: str
+    version: str
+    plugin: str
+    software: tuple[str, ...]
+    needs: tuple[str, ...]
+    attributes: dict[str, str]
+    per_profile: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Failure:
+    """A profile of which a derived parameter could not be computed, and why.
+
+    Parameters
+    ----------
+    name : str
+        The derived parameter.
+    reason : str
+    path, dataset : str
+        The file, as `Source`.
+    place : int
+        Of the profile in the file (N_PROF, from 0).
+    """
+
+    name: str
+    reason: str
+    path: str
+    place: int
+    dataset: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Harvest:
     """What was kept of some files.
@@ -92,6 +142,9 @@ class Harvest:
         See `columns.column_names`.
     sources : tuple of Source
     left_out : tuple of LeftOut
+    derivations : tuple of Derivation
+        Of the derived parameters among them; one may be there twice, in different versions.
+    failures : tuple of Failure
     """
 
     profiles: ProfileTable
@@ -99,11 +152,19 @@ class Harvest:
     columns: dict[str, Column]
     sources: tuple[Source, ...]
     left_out: tuple[LeftOut, ...]
+    derivations: tuple[Derivation, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
     @property
     def rows(self) -> int:
         """Number of rows."""
         return int(self.profiles["rows"].sum())
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The parameters that were measured, not derived."""
+        derived = {one.name for one in self.derivations}
+        return tuple(name for name in self.modes if name not in derived)
 
 
 def write_fragment(url: str, harvest: Harvest) -> Fragment:
@@ -156,6 +217,8 @@ def _packed(harvest: Harvest) -> bytes:
     files = {
         "sources": [asdict(source) for source in harvest.sources],
         "left_out": [asdict(file) for file in harvest.left_out],
+        "derivations": [asdict(one) for one in harvest.derivations],
+        "failures": [asdict(one) for one in harvest.failures],
     }
     arrays: dict[str, Any] = {
         "profiles": harvest.profiles,
@@ -177,7 +240,14 @@ def _unpacked(content: bytes) -> Harvest:
             columns=_under("column/", arrays),
             sources=tuple(Source(**source) for source in files["sources"]),
             left_out=tuple(LeftOut(**file) for file in files["left_out"]),
+            derivations=tuple(map(_derivation, files["derivations"])),
+            failures=tuple(Failure(**one) for one in files["failures"]),
         )
+
+
+def _derivation(said: dict[str, Any]) -> Derivation:
+    lists = {name: tuple(said[name]) for name in ("software", "needs")}
+    return Derivation(**said | lists)
 
 
 def _under(prefix: str, arrays: Any) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import PurePosixPath
 
+from controller.apps.argo.asked import asked
+from controller.apps.argo.derived.account import account
 from controller.apps.argo.fragment import Harvest
 from controller.apps.argo.merge import KEY
 from controller.apps.argo.orders import CombineOrder
 from controller.apps.argo.policy import policy_of
 from controller.apps.argo.provenance import ACKNOWLEDGEMENT
-from controller.apps.request import iso_instant, request
+from controller.apps.request import iso_instant
 from controller.apps.storage import replacing
 from controller.build import VERSION
 from controller.product_files import manifest_url
@@ -52,11 +54,12 @@ def manifest(
         },
         "subscription": order.subscription_id,
         "selections": [
-            {**request(selection.view), "updates": asdict(selection.updates)}
+            {**asked(selection.view), "updates": asdict(selection.updates)}
             for selection in order.selections
         ],
         "acknowledgement": ACKNOWLEDGEMENT,
-        "policy": policy_of(order.options).describe(harvest.modes),
+        "policy": policy_of(order.options).describe(harvest.measured, harvest.derivations),
+        "derived": account(harvest),
         "profiles": _profiles(harvest),
         "sources": [asdict(source) for source in harvest.sources],
         "left_out": [asdict(file) for file in harvest.left_out],

@@ -5,7 +5,7 @@ However a request was cut, and whichever parts were run again, the same files gi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.apps.argo.columns import column_names, stacked
-from controller.apps.argo.fragment import PROFILE, Harvest, LeftOut, Letters, ProfileTable, Source
+from controller.apps.argo.fragment import (
+    PROFILE,
+    Derivation,
+    Failure,
+    Harvest,
+    LeftOut,
+    Letters,
+    ProfileTable,
+    Source,
+)
 
 Places = NDArray[np.intp]
 
@@ -22,7 +31,11 @@ KEY = ("platform", "cycle", "direction", "kind")
 
 
 def merge(
-    harvests: Sequence[Harvest], parameters: Sequence[str], *, both_versions: bool
+    harvests: Sequence[Harvest],
+    parameters: Sequence[str],
+    *,
+    both_versions: bool,
+    derived: Collection[str] = (),
 ) -> Harvest:
     """Return one harvest of several, sorted by `KEY`, place in the file and level.
 
@@ -37,6 +50,8 @@ def merge(
         Those wanted; blank where a harvest lacks one.
     both_versions : bool
         Which columns each has, see `columns.column_names`.
+    derived : collection of str
+        Those of the parameters that are derived.
     """
     found = _stacked_profiles(harvests)
     sources = [source for harvest in harvests for source in harvest.sources]
@@ -49,10 +64,12 @@ def merge(
         modes={name: _stacked_modes(name, harvests)[order] for name in parameters},
         columns={
             name: stacked(name, ((columns.get(name), size) for columns, size in pieces))[rows]
-            for name in column_names(parameters, both_versions=both_versions)
+            for name in column_names(parameters, both_versions=both_versions, derived=derived)
         },
         sources=used,
         left_out=_left_out(harvests, used),
+        derivations=_derivations(harvests),
+        failures=_failures(harvests, used),
     )
 
 
@@ -137,6 +154,18 @@ def _with_sources(
 
 def _file(source: Source) -> tuple[str, str, str]:
     return source.path, source.dataset, source.sha256
+
+
+def _derivations(harvests: Sequence[Harvest]) -> tuple[Derivation, ...]:
+    """Return how each derived parameter was computed, each way once: workers may differ."""
+    ways = {repr(one): one for harvest in harvests for one in harvest.derivations}
+    return tuple(ways[way] for way in sorted(ways))
+
+
+def _failures(harvests: Sequence[Harvest], used: Sequence[Source]) -> tuple[Failure, ...]:
+    files = {(source.path, source.dataset) for source in used}
+    failures = {one for harvest in harvests for one in harvest.failures}
+    return tuple(sorted(one for one in failures if (one.path, one.dataset) in files))
 
 
 def _left_out(harvests: Sequence[Harvest], used: Sequence[Source]) -> tuple[LeftOut, ...]:

@@ -22,6 +22,7 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.apps.argo.derived.account import derived_attributes
 from controller.apps.argo.fragment import Harvest, ProfileTable
 from controller.apps.argo.rows import CORE_PARAMETERS, Kind
 from controller.apps.argo.vocabulary import COORDINATES, attributes_of
@@ -145,14 +146,14 @@ def _plain(name: str, column: NDArray[Any]) -> NDArray[Any]:
 def _data_modes(harvest: Harvest) -> dict[str, NDArray[Any]]:
     """Return the data mode of the profile where that says all, else that of each parameter."""
     only_core_files = bool(np.all(harvest.profiles["kind"] == Kind.CORE.encode()))
-    if only_core_files and set(harvest.modes) <= set(CORE_PARAMETERS):
+    if only_core_files and set(harvest.measured) <= set(CORE_PARAMETERS):
         return {"DATA_MODE": harvest.modes["PRES"]}
     return {f"{name}_DATA_MODE": modes for name, modes in harvest.modes.items()}
 
 
 def _write_points(dataset: Any, name: str, column: NDArray[Any], harvest: Harvest) -> None:
     variable = _variable(dataset, name, column.dtype, (POINTS,))
-    variable.setncatts(attributes_of(name))
+    variable.setncatts(derived_attributes(harvest).get(name) or attributes_of(name))
     if name not in COORDINATES:
         variable.coordinates = " ".join(COORDINATES)
     about = [f"{name}{suffix}" for suffix in ("_QC", "_ERROR")]

@@ -87,6 +87,20 @@ class Profile:
     modes: dict[str, str]
     columns: dict[str, Column]
 
+    def standing(self, name: str, suffix: str = "") -> Column | None:
+        """Return the version of a parameter that its data mode says stands, where there is one.
+
+        Parameters
+        ----------
+        name : str
+        suffix : str
+            "" for the values, "_QC" for their flags.
+        """
+        adjusted = f"{name}_ADJUSTED{suffix}"
+        if self.modes.get(name) in ADJUSTED_MODES and adjusted in self.columns:
+            return self.columns[adjusted]
+        return self.columns.get(f"{name}{suffix}")
+
 
 def read_profiles(
     content: bytes, parameters: Sequence[str] = (), *, both_versions: bool = False
@@ -133,19 +147,34 @@ class _ProfileFile:
         """Return every profile, see `read_profiles`."""
         names = self._names(parameters)
         modes = {name: self._modes(name) for name in names}
-        tables: dict[str, Any] = {}
-        for name in names:
-            tables |= self._both(name) if both_versions else self._standing(name, modes[name])
+        tables: dict[str, dict[str, Any]] = {
+            name: self._both(name) if both_versions else self._standing(name, modes[name])
+            for name in names
+        }
         exists = np.isfinite(self._read.numbers("PRES"))
         return [
             Profile(
                 **facts,
                 kind=self._kind,
-                modes={name: of_profiles[place] for name, of_profiles in modes.items()},
-                columns={name: table[place][exists[place]] for name, table in tables.items()},
+                modes={name: modes[name][place] for name in self._measured(place, names)},
+                columns={
+                    column: table[place][exists[place]]
+                    for name in self._measured(place, names)
+                    for column, table in tables[name].items()
+                },
             )
             for place, facts in enumerate(self._facts())
         ]
+
+    def _measured(self, place: int, names: list[str]) -> list[str]:
+        """Return which of a file's parameters belong to one of its profiles.
+
+        A bio file holds one profile for each group of sensors, with levels of its own: what others
+        measured is blank there. In any other file all profiles have all parameters, if blank ones.
+        """
+        if self._kind is not Kind.BIO:
+            return names
+        return [name for name in names if name == "PRES" or name in self._stations[place]]
 
     def _facts(self) -> list[dict[str, Any]]:
         """Return what each profile says of itself beside its measurements."""
@@ -195,12 +224,20 @@ class _ProfileFile:
         count = self._shape[0]
         if not self._read.has("PARAMETER_DATA_MODE"):
             return [{} for _ in range(count)]
-        names = self._read.words("STATION_PARAMETERS").reshape(count, -1).tolist()
+        names = self._stations
         letters = np.array(self._read.letters("PARAMETER_DATA_MODE")).reshape(count, -1).tolist()
         return [
             {name: _known(mode) for name, mode in zip(*profile, strict=True)}
             for profile in zip(names, letters, strict=True)
         ]
+
+    @cached_property
+    def _stations(self) -> list[list[str]]:
+        """What each profile measured, as the file lists it."""
+        words: list[list[str]] = (
+            self._read.words("STATION_PARAMETERS").reshape(self._shape[0], -1).tolist()
+        )
+        return words
 
     def _standing(self, name: str, modes: Sequence[str]) -> dict[str, Any]:
         """Return a parameter in the version that its data mode stands for."""
@@ -248,7 +285,10 @@ def _kind(data_type: str) -> Kind:
 
 
 class _Variables:
-    """The variables of an open file as plain arrays: missing numbers are NaN, flags are numbers."""
+    """The variables of an open file as plain arrays: missing numbers are NaN, flags are numbers.
+
+    They are read by ``[:]``, which netCDF4 works out faster than ``[...]``.
+    """
 
     def __init__(self, dataset: Any) -> None:
         # Masked arrays and decoded strings would cost more than the reading itself.
@@ -268,13 +308,13 @@ class _Variables:
         variable = self._variable(name)
         if variable.dtype.kind not in "fiu":
             raise UnreadableProfile(f"its {name} is {variable.dtype}, not a number")
-        values = variable[...]
+        values = variable[:]
         numbers = np.array(values, dtype)
         numbers[values == getattr(variable, "_FillValue", np.nan)] = np.nan
         return numbers
 
     def whole(self, name: str, digits_max: int) -> list[int]:
-        numbers = [int(number) for number in self._variable(name)[...]]
+        numbers = [int(number) for number in self._variable(name)[:]]
         if not all(0 <= number < 10**digits_max for number in numbers):
             raise UnreadableProfile(f"its {name} is {numbers}")
         return numbers
@@ -303,7 +343,7 @@ class _Variables:
         variable = self._variable(name)
         if variable.dtype != "S1":
             raise UnreadableProfile(f"its {name} is {variable.dtype}, not characters")
-        return np.ascontiguousarray(variable[...])
+        return np.ascontiguousarray(variable[:])
 
     def _variable(self, name: str) -> Any:
         if name not in self._variables:

@@ -6,11 +6,12 @@ import json
 
 import numpy as np
 
+from controller.apps.argo.asked import asked
 from controller.apps.argo.extract import EPOCH_D
 from controller.apps.argo.fragment import Harvest
 from controller.apps.argo.orders import CombineOrder
 from controller.apps.argo.policy import policy_of
-from controller.apps.request import iso_instant, iso_stamp, request
+from controller.apps.request import iso_instant, iso_stamp
 from controller.build import BUILD, VERSION
 
 ACKNOWLEDGEMENT = (
@@ -27,7 +28,7 @@ def global_attributes(order: CombineOrder, harvest: Harvest) -> dict[str, object
     They tell what it was made of and for, never when: ``date_created`` is, as ACDD has it, the date
     of the last change of the values, so that of the newest source file.
     """
-    policy = policy_of(order.options).describe(harvest.modes)
+    policy = policy_of(order.options).describe(harvest.measured, harvest.derivations)
     updated = max((source.date_update for source in harvest.sources), default="")
     changed = {"date_created": iso_stamp(updated)} if updated else {}
     return {
@@ -51,7 +52,7 @@ def global_attributes(order: CombineOrder, harvest: Harvest) -> dict[str, object
         **_bounds(order, harvest),
         "slackwater_version": VERSION,
         "slackwater_subscription": order.subscription_id,
-        "slackwater_request": _json([request(s.view) for s in order.selections]),
+        "slackwater_request": _json([asked(s.view) for s in order.selections]),
         "slackwater_policy": _json(policy),
     }
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from controller.apps.argo.application import ArgoApplication, kind_of
 from controller.apps.argo.archive import open_archive
+from controller.apps.argo.asked import asked
 from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.changes import changes_between
+from controller.apps.argo.derived import catalogue
+from controller.apps.argo.derived.protocol import DerivedParameter
+from controller.apps.argo.derived.teos10 import QUANTITIES
 from controller.apps.argo.orders import ArchiveAddress
 from controller.apps.argo.rows import Kind
 from controller.errors import ArchiveError
 from controller.ports import Application
-from planner.errors import InvalidSubscription
-from planner.extent import Box, Extent, Period
+from planner.errors import BrokenPlugin, InvalidSubscription
+from planner.extent import ALWAYS, GLOBE, Box, Extent, Period
 from planner.model import Fragment, Selection, UpdateSpan, View
 from tests.controller.apps.argo.index_files import (
     Line,
@@ -112,11 +118,110 @@ class TestKinds:
 
     def test_a_kind_that_the_archive_does_not_list(self) -> None:
         argo = application_of(core_index(*CORE))
-        for request in (view("DOXY"), view(kind="bio")):
+        for wish in (view("DOXY"), view(kind="bio")):
             with pytest.raises(ArchiveError, match="only core"):
-                argo.density(request, BASE)
+                argo.density(wish, BASE)
             with pytest.raises(ArchiveError, match="only core"):
-                argo.part_order(request, request.extent, BASE, "stem")
+                argo.part_order(wish, wish.extent, BASE, "stem")
+
+
+def wish_for(argo: ArgoApplication, *parameters: str, **options: str) -> View:
+    return argo.view(GLOBE, ALWAYS, parameters, tuple(sorted(options.items())))
+
+
+@pytest.fixture
+def derived(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[DerivedParameter], None]]:
+    """Let one more derived parameter be built in."""
+    catalogue.derived_parameter.cache_clear()
+    yield lambda one: monkeypatch.setattr(
+        catalogue, "BUILT_IN", {**catalogue.BUILT_IN, one.name: one}
+    )
+    catalogue.derived_parameter.cache_clear()
+
+
+class TestViews:
+    def test_derived_parameters_may_be_asked_for(self, argo: ArgoApplication) -> None:
+        assert {"CT", "MLD", "SA", "SIGMA0"} <= set(argo.parameters())
+
+    @pytest.mark.parametrize(
+        ("named", "measured", "carried"),
+        [
+            ("", "PRES PSAL TEMP", ""),
+            ("TEMP PSAL", "PSAL TEMP", ""),
+            ("TEMP CT MLD", "PRES PSAL TEMP", "CT,MLD"),
+            ("SIGMA0", "PRES PSAL TEMP", "SIGMA0"),
+            ("DOXY SA", "DOXY PRES PSAL TEMP", "SA"),
+        ],
+    )
+    def test_what_is_read_are_measured_parameters(
+        self, argo: ArgoApplication, named: str, measured: str, carried: str
+    ) -> None:
+        wish = wish_for(argo, *named.split(), mode="expert")
+        assert wish.extent == Extent(parameters=tuple(measured.split()))
+        expected = {"mode": "expert"} | ({"derived": carried} if carried else {})
+        assert wish.options == tuple(sorted(expected.items()))
+
+    def test_a_request_written_down_asks_for_the_same_again(self, argo: ArgoApplication) -> None:
+        wish = wish_for(argo, "MLD", "DOXY", depth="0/100")
+        said = asked(wish)
+        assert said["parameters"] == ["DOXY", "PRES", "PSAL", "TEMP", "MLD"]
+        assert said["options"] == {"depth": "0/100"}
+        assert wish_for(argo, "DOXY", "PRES", "PSAL", "TEMP", "MLD", depth="0/100") == wish
+
+    def test_derived_parameters_are_read_from_core_files_and_travel_to_workers(
+        self, argo: ArgoApplication
+    ) -> None:
+        wish = wish_for(argo, "CT")
+        order = argo.part_order(wish, wish.extent, BASE, "stem")
+        assert len(order.files) == len(CORE)
+        assert order.options == (("derived", "CT"),)
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ({"qc_PSAK": "1"}, r"qc_PSAK names an unknown parameter 'PSAK'. Did you mean PSAL"),
+            ({"data_mode_DOXI": "D"}, r"unknown parameter 'DOXI'. Did you mean DOXY"),
+            ({"qc_POSTION": "1"}, r"unknown parameter 'POSTION'. Did you mean POSITION"),
+            ({"data_mode_TIME": "D"}, r"only parameters have a data mode. Write qc_TIME"),
+            ({"qc_CT": "1"}, r"CT is derived.*Write it of PRES, PSAL, TEMP"),
+            ({"derived": "CT"}, r"'derived' is unknown. Name derived parameters among"),
+            ({"qc_temp": "1"}, r"option 'qc_temp' is unknown"),
+            ({"pressure": "0/10", "depth": "0/10"}, r"pressure and depth are both given"),
+        ],
+    )
+    def test_options_that_cannot_be(
+        self, argo: ArgoApplication, options: dict[str, str], says: str
+    ) -> None:
+        with pytest.raises(InvalidSubscription, match=says):
+            argo.check_options(tuple(options.items()))
+
+    @pytest.mark.parametrize("option", ["qc_PSAL", "data_mode_PSAL"])
+    def test_options_of_parameters_that_are_not_read_would_say_nothing(
+        self, argo: ArgoApplication, option: str
+    ) -> None:
+        with pytest.raises(InvalidSubscription, match=rf"{option} says nothing.*Add PSAL"):
+            wish_for(argo, "TEMP", **{option: "D"})
+        wish_for(argo, "TEMP", "PSAL", **{option: "D"})
+        wish_for(argo, "TEMP", "CT", **{option: "D"})
+        wish_for(argo, "TEMP", qc_POSITION="1", qc_PRES="1")
+
+    @pytest.mark.parametrize(
+        ("name", "needs", "says"),
+        [
+            ("AOU", ("DOXI",), r"'AOU' needs 'DOXI', which no float measures. Did you mean DOXY"),
+            ("C1PHASE_DOXY", ("DOXY",), r"bears the name of one that the archive holds"),
+        ],
+    )
+    def test_a_plugin_that_this_archive_cannot_serve(
+        self,
+        derived: Callable[[DerivedParameter], None],
+        name: str,
+        needs: tuple[str, ...],
+        says: str,
+    ) -> None:
+        derived(replace(QUANTITIES[0], name=name, needs=needs))
+        with pytest.raises(BrokenPlugin, match=says):
+            wish_for(application_of(core_index(*CORE), bgc_index(BIO)), name)
 
 
 class TestOrders:

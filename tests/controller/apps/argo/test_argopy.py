@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,30 @@ def test_a_plain_open_does_as_well(points: xr.Dataset, tmp_path: Path) -> None:
         assert int(table["row_size"].sum()) == points.sizes["N_POINTS"]
 
 
+def test_teos10_agrees_with_what_was_derived(tmp_path: Path) -> None:
+    casts = [a_cast(cycle=cycle, latitude=30.0 + cycle) for cycle in range(3)]
+    casts += [in_delayed_mode(a_cast(platform=6990002))]
+    address, files = archive_of(tmp_path / "archive", casts)
+    core = Extent(parameters=("PRES", "PSAL", "TEMP"))
+    product_of(address, files, tmp_path, core, derived="CT,SA,SIGMA0")
+    _assert_teos10(tmp_path / "product.nc")
+
+
+def _assert_teos10(product: Path) -> None:
+    """Compare derived parameters with those that argopy computes of the same points.
+
+    Ours are rounded to single precision, by a tenth of a millionth.
+    """
+    with xr.open_dataset(product, engine="argo") as ours:
+        measured = ours.drop_vars(["CT", "CT_QC", "SA", "SA_QC", "SIGMA0", "SIGMA0_QC"])
+        theirs = measured.argo.teos10(["SA", "CT", "SIG0"], inplace=False)
+        assert ours.sizes["N_POINTS"] > 0
+        for our_name, their_name in (("SA", "SA"), ("CT", "CT"), ("SIGMA0", "SIG0")):
+            expected = theirs[their_name].values
+            np.testing.assert_allclose(ours[our_name].values, expected, rtol=1.2e-7)
+            assert theirs[their_name].attrs["standard_name"] == ours[our_name].standard_name
+
+
 def test_an_empty_product_opens(tmp_path: Path) -> None:
     address, _ = archive_of(tmp_path / "archive", [])
     product_of(address, [], tmp_path)
@@ -163,7 +187,7 @@ def test_we_keep_what_argopy_keeps(
     times differ by milliseconds and whose salinity by the last bit.
     """
     theirs = _by_argopy(subset, tmp_path, request_, mode)
-    with _ours(subset, tmp_path, request_, mode) as ours:
+    with _ours(subset, tmp_path, request_.extent, mode=mode) as ours:
         assert theirs.sizes["N_POINTS"] == ours.sizes["N_POINTS"]
         if mode == "standard":
             assert ours.sizes["N_POINTS"] == request_.points
@@ -177,6 +201,16 @@ def test_we_keep_what_argopy_keeps(
             _assert_same(name, theirs[name].values[in_their_order], ours[name].values[in_our_order])
 
 
+@pytest.mark.shared_data
+@pytest.mark.parametrize("request_", [ARABIAN_SEA, SOUTH_CHINA_SEA], ids=["2902269", "2902696"])
+def test_we_derive_what_argopy_derives(subset: Path, tmp_path: Path, request_: Request) -> None:
+    extent = replace(request_.extent, parameters=("PRES", "PSAL", "TEMP"))
+    with _ours(subset, tmp_path, extent, derived="CT,SA,SIGMA0") as ours:
+        assert ours.sizes["N_POINTS"] == request_.points
+        assert not ours["CT"].isnull().any()
+    _assert_teos10(tmp_path / "product.nc")
+
+
 def _by_argopy(subset: Path, tmp_path: Path, request: Request, mode: str) -> xr.Dataset:
     with argopy.set_options(
         src="gdac", gdac=str(subset), ds="phy", mode=mode, cachedir=str(tmp_path / "cache")
@@ -185,12 +219,12 @@ def _by_argopy(subset: Path, tmp_path: Path, request: Request, mode: str) -> xr.
     return fetched
 
 
-def _ours(subset: Path, tmp_path: Path, request: Request, mode: str) -> xr.Dataset:
+def _ours(subset: Path, tmp_path: Path, extent: Extent, **options: str) -> xr.Dataset:
     address = ArchiveAddress(url=str(subset))
     catalogue = Catalogue.load(open_archive(address))
     span = UpdateSpan(after=None, upto=catalogue.newest)
-    files = catalogue.files(catalogue.select(request.extent, span))
-    product = product_of(address, files, tmp_path, request.extent, parts=2, mode=mode)
+    files = catalogue.files(catalogue.select(extent, span))
+    product = product_of(address, files, tmp_path, extent, parts=2, **options)
     assert product.left_out == 0
     return xr.open_dataset(tmp_path / "product.nc", engine="argo")
 
