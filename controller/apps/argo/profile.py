@@ -18,7 +18,7 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.apps.argo.columns import FLAG_MISSING, Column
+from controller.apps.argo.columns import BOTH, FLAG_MISSING, MERGED, Column
 from controller.apps.argo.rows import CORE_PARAMETERS, CYCLE_DIGITS_MAX, WMO_DIGITS_MAX, Kind
 from planner.errors import SlackwaterError
 
@@ -137,12 +137,17 @@ class _ProfileFile:
         for name in names:
             tables |= self._both(name) if both_versions else self._standing(name, modes[name])
         exists = np.isfinite(self._read.numbers("PRES"))
+        foreign = self._foreign(names)
         return [
             Profile(
                 **facts,
                 kind=self._kind,
-                modes={name: of_profiles[place] for name, of_profiles in modes.items()},
-                columns={name: table[place][exists[place]] for name, table in tables.items()},
+                modes={name: modes[name][place] for name in names if name not in foreign[place]},
+                columns={
+                    name: table[place][exists[place]]
+                    for name, table in tables.items()
+                    if name not in foreign[place]
+                },
             )
             for place, facts in enumerate(self._facts())
         ]
@@ -175,6 +180,24 @@ class _ProfileFile:
             parameters = CORE_PARAMETERS if self._kind is Kind.CORE else sorted(flagged)
         measured = [n for n in parameters if read.has(n) and read.shape(n) == self._shape]
         return ["PRES", *(name for name in measured if name != "PRES")]
+
+    def _foreign(self, names: Sequence[str]) -> list[set[str]]:
+        """Return of each profile the columns that are not its own: blanks for another's parameters.
+
+        A bio file has a profile for each sensor, and a table for each parameter in all of them. In
+        other files a blank says that there should be something.
+        """
+        if self._kind is not Kind.BIO or not self._read.has("STATION_PARAMETERS"):
+            return [set() for _ in range(self._shape[0])]
+        own = self._read.words("STATION_PARAMETERS").reshape(self._shape[0], -1).tolist()
+        return [
+            {
+                f"{name}{suffix}"
+                for name in set(names).difference(held, ["PRES"])
+                for suffix in {*MERGED, *BOTH}
+            }
+            for held in own
+        ]
 
     def _modes(self, name: str) -> list[str]:
         """Return the data mode of a parameter in each profile: its own, else the profile's."""
