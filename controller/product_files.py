@@ -1,21 +1,53 @@
-"""How a product's two files are named: it and, beside it, its manifest."""
+"""How the files of a product are named: it and, beside it, its manifest and its RO-Crate."""
 
 from __future__ import annotations
 
-PRODUCT_ENDING = ".nc"
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+DEFAULT_FORMAT = "netcdf"
+
+ENDINGS: Mapping[str, str] = {
+    DEFAULT_FORMAT: ".nc",
+    "parquet": ".parquet",
+    "zarr": ".zarr.zip",
+    "csv": ".csv.gz",
+}
+"""The formats that have a name, and how their files end."""
+
 MANIFEST_ENDING = ".manifest.json"
+
+CRATE_ENDING = "-ro-crate-metadata.json"
+"""RO-Crate 1.2 has a prefix before the name where a folder may hold several (ADR 13)."""
+
+
+def ending_of(product_url: str) -> str:
+    """Return how a product's file ends: as its format has it, else with its last suffix."""
+    name = product_url.rsplit("/", 1)[-1]
+    known = (ending for ending in ENDINGS.values() if name.endswith(ending))
+    return next(known, PurePosixPath(name).suffix)
+
+
+def product_id_of(product_url: str) -> str:
+    """Return the id of the product in a file."""
+    return file_name(product_url).removesuffix(ending_of(product_url))
+
+
+def file_name(url: str) -> str:
+    """Return the last part of a URL."""
+    return url.rsplit("/", 1)[-1]
 
 
 def manifest_url(product_url: str) -> str:
     """Return where the manifest of a product lies: beside it."""
-    return _renamed(product_url, PRODUCT_ENDING, MANIFEST_ENDING)
+    return product_url.removesuffix(ending_of(product_url)) + MANIFEST_ENDING
 
 
-def product_url(manifest_url: str) -> str:
-    """Return where the product of a manifest lies: beside it."""
-    return _renamed(manifest_url, MANIFEST_ENDING, PRODUCT_ENDING)
+def crate_url(product_url: str) -> str:
+    """Return where the RO-Crate of a product lies: beside it."""
+    return product_url.removesuffix(ending_of(product_url)) + CRATE_ENDING
 
 
-def _renamed(url: str, ending: str, other: str) -> str:
-    assert url.endswith(ending), url
-    return url.removesuffix(ending) + other
+def beside(url: str, name: str) -> str:
+    """Return where the file of a name lies in the folder of another."""
+    return url.removesuffix(file_name(url)) + name

@@ -36,6 +36,8 @@ class TaskResult:
         Of the product; source files that could not be read.
     digest : str
         Canonical content digest of the product.
+    file : str
+        Name of the product's file.
     manifest_url : str
     text : str
         What the subscriber was told.
@@ -51,6 +53,7 @@ class TaskResult:
     size_bytes: int = 0
     left_out: int = 0
     digest: str = ""
+    file: str = ""
     manifest_url: str = ""
     text: str = ""
 
@@ -100,6 +103,7 @@ class Results:
                 result, product = self.tasks[event.task_id], event.product
                 result.rows, result.size_bytes = product.rows, product.size_bytes
                 result.left_out, result.digest = product.left_out, product.digest
+                result.file = product.url.rsplit("/", 1)[-1]
             case ProductDelivered() if event.task_id in self.tasks:
                 self.tasks[event.task_id].manifest_url = event.manifest_url
             case NodeLost() | NodeRemoved():

@@ -20,7 +20,7 @@ from controller.destinations import Destinations
 from controller.errors import FileFault
 from controller.job import Job, argo_job, opening, run
 from controller.ownership import check_names
-from controller.product_files import product_url
+from controller.product_files import beside
 from controller.wiring import working_folders
 from partitioners.catalogue import Partitioners
 from planner.errors import UnknownPlugin
@@ -136,7 +136,9 @@ def exit_code(outcome: Results) -> Exit:
 
 def product_path(task: TaskResult) -> str:
     """Return where a product was delivered to, empty when it was not."""
-    return product_url(task.manifest_url).removeprefix("file://") if task.manifest_url else ""
+    if not task.manifest_url:
+        return ""
+    return beside(task.manifest_url, task.file).removeprefix("file://")
 
 
 def _row(task: TaskResult) -> tuple[str, ...]:

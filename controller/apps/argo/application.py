@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection
 from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.combine import combine
 from controller.apps.argo.extract import extract
+from controller.apps.argo.formats.catalogue import FORMAT_OPTION, format_of
 from controller.apps.argo.orders import ArchiveAddress, CombineOrder, ExtractOrder
 from controller.apps.argo.parameters import BIOGEOCHEMICAL
 from controller.apps.argo.policy import check_options
 from controller.apps.argo.rows import CORE_PARAMETERS, Kind
 from controller.errors import ArchiveError
-from controller.product_files import PRODUCT_ENDING
+from controller.product_files import ENDINGS
 from planner.density import Density
 from planner.errors import InvalidSubscription
 from planner.extent import Extent
@@ -20,6 +21,9 @@ from planner.model import Fragment, Product, UpdateSpan, View
 
 KIND_OPTION = "kind"
 """Option of a view that names the family of files to read: core, bio or synthetic."""
+
+_NOT_FOR_PARTS = (KIND_OPTION, FORMAT_OPTION)
+"""What the files of a part were chosen by, and what their product is written as."""
 
 
 class ArgoApplication:
@@ -67,7 +71,8 @@ class ArgoApplication:
         named = dict(options)
         if KIND_OPTION in named:
             _named(named[KIND_OPTION])
-        check_options(tuple(option for option in options if option[0] != KIND_OPTION))
+        format_of(options)
+        check_options(_for_parts(options))
 
     def density(self, view: View, updates: UpdateSpan) -> Density:
         """Return where the files lie that a request touches.
@@ -100,7 +105,7 @@ class ArgoApplication:
             archive=self._archive,
             files=self._catalogue.files(numbers),
             extent=view.extent,
-            options=tuple(option for option in view.options if option[0] != KIND_OPTION),
+            options=_for_parts(view.options),
             fragment_url=f"{self._fragments_url}/{fragment_stem}.npz",
         )
 
@@ -113,18 +118,25 @@ class ArgoApplication:
         subscription_id: str,
     ) -> CombineOrder:
         """Return the order to combine the fragments of one product."""
+        superseded, withdrawn = self._catalogue.superseded(view.extent, updates, self._kind(view))
         return CombineOrder(
-            product_url=f"{self._staging_url}/{product_id}{PRODUCT_ENDING}",
+            product_url=f"{self._staging_url}/{product_id}{ENDINGS[format_of(view.options)]}",
             product_id=product_id,
             subscription_id=subscription_id,
             view=view,
             updates=updates,
             fragments=fragments,
             index_faults=tuple(map(str, self._catalogue.faults)),
+            superseded=superseded,
+            withdrawn=withdrawn,
         )
 
     def _kind(self, view: View) -> Kind:
         return kind_of(view, self._catalogue.kinds)
+
+
+def _for_parts(options: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(option for option in options if option[0] not in _NOT_FOR_PARTS)
 
 
 def kind_of(view: View, there: Collection[Kind]) -> Kind:

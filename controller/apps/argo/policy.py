@@ -13,8 +13,8 @@ Options of a subscription:
 ``data_mode``, ``data_mode_DOXY``
     Data modes kept ("A,D"): of all parameters, of one.
 
-Expert mode keeps every level in both versions, so it takes none of the others. An option ``kind``
-says which files are read (see `application`), and nothing here.
+Expert mode keeps every level in both versions, so it takes none of the others. Options ``kind`` and
+``format`` say which files are read and written (see `application`), and nothing here.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ RULES: Mapping[str, Rules] = {
 }
 """argopy 1.5, `DataFetcher.define_postprocessor` and `Dataset.argo.filter_researchmode`."""
 
-_OPTION = re.compile(r"(mode|kind)|(qc|data_mode)(?:_([A-Z][A-Z0-9_]*))?")
+_OPTION = re.compile(r"(mode|kind|format)|(qc|data_mode)(?:_([A-Z][A-Z0-9_]*))?")
 _OPTICS = re.compile(r"(RAW_)?(UP_RADIANCE|UPWELLING|DOWN_IRRADIANCE|DOWNWELLING)|BBP700$")
 
 
