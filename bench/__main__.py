@@ -21,6 +21,7 @@ MODULES = (
     "planning",
     "accuracy",
     "balance",
+    "argopy_comparison",
 )
 
 LIMITS: Mapping[str, tuple[str, float]] = {
@@ -53,6 +54,10 @@ LIMITS: Mapping[str, tuple[str, float]] = {
         for per_worker in (1, 4)
         for name in ("balanced", "bisecting")
     },
+    "argopy_arabian_sea_differences": ("<=", 0.0),
+    "argopy_atlantic_differences": ("<=", 0.0),
+    "argopy_south_china_sea_differences": ("<=", 0.0),
+    "argopy_indian_ocean_differences": ("<=", 0.0),
 }
 """What is promised; a figure without a limit is for reading."""
 

@@ -1,9 +1,9 @@
 """Bringing a product to its destination, so that a reader sees all of it or nothing.
 
 The product is copied under a temporary name in the destination's folder, read back, and moved to
-its final name in one step; then the manifest likewise. The manifest makes the product delivered:
-who finds it finds the product whole. Repeating a delivery changes nothing, whatever stopped the
-last.
+its final name in one step; then its RO-Crate, if it has one, and at last the manifest likewise. The
+manifest makes the product delivered: who finds it finds the others whole. Repeating a delivery
+changes nothing, whatever stopped the last.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,12 @@ from fsspec.implementations.local import LocalFileSystem
 from controller.destinations import Destinations, without_user
 from controller.errors import DeliveryError
 from controller.product_files import (
+    CRATE_ENDING,
+    ENDINGS,
     MANIFEST_ENDING,
+    crate_url,
     ending_of,
+    file_name,
     manifest_url,
     product_id_of,
 )
@@ -64,9 +68,9 @@ def deliver(
 ) -> str:
     """Bring a staged product and its manifest to a folder; return the URL of the manifest there.
 
-    Both keep their names: ``<product id>.nc`` (or as it ends) and
-    ``<product id>.manifest.json``. If the folder
-    holds the same content already, it is left as it is.
+    They keep their names, and so does the RO-Crate beside them. If the folder holds the same
+    content in the same format already, it is left as it is. If it holds the product in another
+    format, that one goes when the new one stands.
 
     Parameters
     ----------
@@ -88,12 +92,16 @@ def deliver(
     url = destinations.resolve(destination)
     with _causes_named(staged.product_id, url):
         folder = _Folder.reached(url, staged.product_id)
-        ending = ending_of(staged.path)
-        folder.prepare(ending)
-        if not folder.holds(product.digest, ending):
-            folder.remove_manifest()
-            folder.place(ending, staged.product_blocks())
-            folder.place(MANIFEST_ENDING, staged.manifest_blocks())
+        folder.prepare(ending_of(staged.path))
+        told = folder.told()
+        if not folder.holds(staged, told):
+            replaced = folder.in_another_format(staged.name, told)
+            folder.remove(f"{staged.product_id}{MANIFEST_ENDING}")
+            folder.place(staged.name, staged.product_blocks())
+            for path in staged.others():
+                folder.place(file_name(path), staged.blocks(path))
+            if replaced:
+                folder.remove(replaced)
     return f"{url}/{staged.product_id}{MANIFEST_ENDING}"
 
 
@@ -153,20 +161,28 @@ class _Staging:
             given_up=given_up,
         )
 
+    @property
+    def name(self) -> str:
+        """The name of the product's file."""
+        return file_name(self.path)
+
+    def others(self) -> tuple[str, ...]:
+        """Return where the files beside the product lie; the manifest comes last."""
+        crate = crate_url(self.path)
+        there = (crate,) if self.filesystem.exists(crate) else ()
+        return (*there, manifest_url(self.path))
+
     def product_blocks(self) -> Iterator[bytes]:
         """Yield the product's bytes; at the end they proved to be those that were combined."""
         found = hashlib.sha256()
-        for block in self._blocks(self.path):
+        for block in self.blocks(self.path):
             found.update(block)
             yield block
         if found.hexdigest() != self.product.sha256:
             raise self._fault("is not the one that was combined (its sha256 differs)", retry=False)
 
-    def manifest_blocks(self) -> Iterator[bytes]:
-        """Yield the manifest's bytes."""
-        return self._blocks(manifest_url(self.path))
-
-    def _blocks(self, path: str) -> Iterator[bytes]:
+    def blocks(self, path: str) -> Iterator[bytes]:
+        """Yield the bytes of a file of the staging area."""
         with self._open(path) as file:
             while block := self._read(file):
                 if self.given_up():
@@ -214,47 +230,72 @@ class _Folder:
     def prepare(self, ending: str) -> None:
         """Make the folder, and remove what an earlier crash left of this product."""
         self.filesystem.makedirs(self.path, exist_ok=True)
-        endings = "|".join(map(re.escape, (ending, MANIFEST_ENDING)))
+        ours = sorted({ending, *ENDINGS.values(), MANIFEST_ENDING, CRATE_ENDING})
         leftover = re.compile(
-            rf"\.{re.escape(self.product_id)}({endings})\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.part"
+            rf"\.{re.escape(self.product_id)}({'|'.join(map(re.escape, ours))})"
+            rf"\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}\.part"
         )
         for path in self.filesystem.ls(self.path, detail=False):
-            if leftover.fullmatch(path.rsplit("/", 1)[-1]):
+            if leftover.fullmatch(file_name(path)):
                 self._remove(path)
 
-    def holds(self, digest: str, ending: str) -> bool:
-        """Tell whether the product with this content digest stands here whole."""
+    def told(self) -> dict[str, Any]:
+        """Return what the manifest here tells of the product, nothing where there is none."""
+        manifest = self._final(f"{self.product_id}{MANIFEST_ENDING}")
         try:
-            with self.filesystem.open(self._final(MANIFEST_ENDING), "rb") as file:
-                manifest = json.loads(file.read(MANIFEST_BYTES_MAX))
-            told = manifest["product"]
-            if told["digest"] != digest:
-                return False
-            return bool(self._sha256(self._final(ending)) == told["sha256"])
+            with self.filesystem.open(manifest, "rb") as file:
+                told = json.loads(file.read(MANIFEST_BYTES_MAX))["product"]
         except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return {}
+        return told if isinstance(told, dict) else {}
+
+    def holds(self, staged: _Staging, told: Mapping[str, Any]) -> bool:
+        """Tell whether a product of the same content and format stands here, all of it."""
+        if told.get("digest") != staged.product.digest:
             return False
+        if self.in_another_format(staged.name, told):
+            return False
+        try:
+            found = self._sha256(self._final(staged.name))
+        except FileNotFoundError:
+            return False
+        others = [file_name(path) for path in staged.others()]
+        return found == told.get("sha256") and all(map(self._is_there, others))
 
-    def remove_manifest(self) -> None:
-        """Take a manifest away before its product is replaced: the two must never disagree."""
-        self._remove(self._final(MANIFEST_ENDING))
+    def in_another_format(self, name: str, told: Mapping[str, Any]) -> str:
+        """Return the file of this product that its manifest here names, if it is not this one.
 
-    def place(self, ending: str, blocks: Iterator[bytes]) -> None:
+        Only a name that a product of this id can have is believed: the file will be removed.
+        """
+        possible = {f"{self.product_id}{ending}" for ending in ENDINGS.values()} - {name}
+        other = told.get("file", name)
+        return other if isinstance(other, str) and other in possible else ""
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there.
+
+        The manifest goes before its product is replaced: the two must never disagree.
+        """
+        self._remove(self._final(name))
+
+    def place(self, name: str, blocks: Iterator[bytes]) -> None:
         """Write a file under a temporary name, read it back, and move it to its final name."""
-        final = self._final(ending)
-        name = final.rsplit("/", 1)[-1]
         temporary = f"{self.path}/.{name}.{secrets.token_hex(_TOKEN_BYTES)}.part"
         try:
             written = self._write(temporary, blocks)
             if self._sha256(temporary) != written:
                 raise DeliveryError(f"{name} was damaged on its way to {without_user(self.path)}")
-            self._move(temporary, final)
+            self._move(temporary, self._final(name))
         except BaseException:
             with suppress(OSError):
                 self._remove(temporary)
             raise
 
-    def _final(self, ending: str) -> str:
-        return f"{self.path}/{self.product_id}{ending}"
+    def _is_there(self, name: str) -> bool:
+        return bool(self.filesystem.exists(self._final(name)))
+
+    def _final(self, name: str) -> str:
+        return f"{self.path}/{name}"
 
     def _write(self, path: str, blocks: Iterator[bytes]) -> str:
         written = hashlib.sha256()

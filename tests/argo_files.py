@@ -12,6 +12,7 @@ from controller.apps.argo.combine import combine
 from controller.apps.argo.extract import extract
 from controller.apps.argo.orders import ArchiveAddress, CombineOrder, ExtractOrder, SourceFile
 from controller.demo.profiles import Cast, Measured, profile_file
+from controller.product_files import DEFAULT_FORMAT, ENDINGS
 from planner.extent import Extent
 from planner.model import Fragment, Product, Selection, UpdateSpan, View
 
@@ -139,9 +140,10 @@ def product_of(
     parts: int = 1,
     **options: str,
 ) -> Product:
-    """Extract files in so many parts and combine them to ``folder/product.nc``."""
+    """Extract files in so many parts and combine them to ``folder/product.nc``, or in a format."""
     fragments = [
         extracted(address, files[part::parts], folder / f"p{part}.npz", extent, **options)
         for part in range(parts)
     ]
-    return combine(combining(fragments, folder / "product.nc", extent, **options))
+    name = f"product{ENDINGS[options.get('format', DEFAULT_FORMAT)]}"
+    return combine(combining(fragments, folder / name, extent, **options))

@@ -31,5 +31,17 @@ def iso_stamp(stamp: str) -> str:
     return datetime.strptime(stamp, "%Y%m%d%H%M%S").replace(tzinfo=UTC).isoformat()[:19] + "Z"
 
 
+def iso_duration(span_s: int) -> str:
+    """Return a duration [s] as ISO 8601, in days, hours, minutes and seconds."""
+    minutes, seconds = divmod(span_s, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    within = "".join(
+        f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if n
+    )
+    whole = f"{days}D" if days else ""
+    return f"P{whole}{'T' if within or not days else ''}{within or ('' if days else '0S')}"
+
+
 def _edge(at: float | None) -> str:
     return ".." if at is None else iso_instant(at)

@@ -237,7 +237,7 @@ def _show(trials: list[Trial], out: Path, as_json: bool) -> None:
     ]
     rows = [
         (
-            product_path(task) if wide and task.manifest_url else f"{product}.nc",
+            product_path(task) if wide and task.manifest_url else task.file or product,
             span(task.deadline_s),
             *(slack(found[product].slack_s) if product in found else "-" for found in by_product),
         )

@@ -262,7 +262,9 @@ def delivered(products: Path) -> dict[str, str]:
 
     Whoever finds a manifest finds its product; whatever bears a final name can be read to its end.
     """
-    manifests = {path.name.removesuffix(".manifest.json") for path in files(products, "*.json")}
+    manifests = {
+        path.name.removesuffix(".manifest.json") for path in files(products, "*.manifest.json")
+    }
     found = {path.stem: path for path in files(products, "*.nc")}
     assert manifests <= found.keys(), "a manifest without its product"
     digests = {name: content_digest(path) for name, path in found.items()}

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -44,7 +45,8 @@ def staged(
     folder.mkdir(exist_ok=True)
     sha256 = hashlib.sha256(content).hexdigest()
     (folder / f"{NAME}.nc").write_bytes(content)
-    manifest = {"product": {"digest": digest, "sha256": sha256}, "notes": notes}
+    told = {"digest": digest, "sha256": sha256, "file": f"{NAME}.nc"}
+    manifest = {"product": told, "notes": notes}
     (folder / f"{NAME}.manifest.json").write_text(json.dumps(manifest))
     return Product(
         url=f"file://{folder}/{NAME}.nc",
@@ -119,12 +121,67 @@ def test_what_is_not_whole_is_delivered_again(
     )
 
 
+def in_format(product: Product, folder: Path, ending: str) -> Product:
+    """Stage a product of the same content in another format."""
+    content, manifest = b"in another format", folder / f"{NAME}.manifest.json"
+    (folder / f"{NAME}{ending}").write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    told = {"digest": product.digest, "sha256": sha256, "file": f"{NAME}{ending}"}
+    manifest.write_text(json.dumps({"product": told}))
+    return replace(product, url=f"file://{folder}/{NAME}{ending}", sha256=sha256)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".zarr.zip", ".csv.gz"])
+def test_the_same_content_in_another_format_takes_its_place(
+    tmp_path: Path, out: Path, allowed: Destinations, ending: str
+) -> None:
+    staging = tmp_path / "staging"
+    netcdf = staged(staging)
+    deliver(netcdf, str(out), allowed)
+    (out / f"{NAME}.txt").write_text("the reader's own")
+    other = in_format(netcdf, staging, ending)
+    for _ in range(2):
+        deliver(other, str(out), allowed)
+        assert names(out) == {f"{NAME}{ending}", f"{NAME}.manifest.json", f"{NAME}.txt"}
+    deliver(staged(staging), str(out), allowed)
+    assert names(out) == WHOLE | {f"{NAME}.txt"}
+
+
+@pytest.mark.parametrize("told", ["../escaped.nc", "other-v1-u2.nc", f"{NAME}.txt", 7, None])
+def test_only_a_file_of_this_product_is_replaced(
+    tmp_path: Path, out: Path, allowed: Destinations, told: object
+) -> None:
+    out.mkdir()
+    others = [tmp_path / "escaped.nc", out / "other-v1-u2.nc", out / f"{NAME}.txt"]
+    for other in others:
+        other.write_text("not ours")
+    stale = {"product": {"digest": "d0", "sha256": "", "file": told}}
+    (out / f"{NAME}.manifest.json").write_text(json.dumps(stale))
+    deliver(staged(tmp_path / "staging"), str(out), allowed)
+    assert all(other.read_text() == "not ours" for other in others)
+
+
+def test_a_crate_arrives_before_the_manifest_and_is_missed_when_it_is_gone(
+    tmp_path: Path, out: Path, allowed: Destinations
+) -> None:
+    product, crate = staged(tmp_path / "staging"), f"{NAME}-ro-crate-metadata.json"
+    (tmp_path / "staging" / crate).write_text("{}")
+    deliver(product, str(out), allowed)
+    assert names(out) == WHOLE | {crate}
+    assert (out / crate).stat().st_mtime_ns <= (out / f"{NAME}.manifest.json").stat().st_mtime_ns
+    (out / crate).unlink()
+    deliver(product, str(out), allowed)
+    assert names(out) == WHOLE | {crate}
+
+
 def test_leftovers_of_this_product_go_and_others_stay(
     tmp_path: Path, out: Path, allowed: Destinations
 ) -> None:
     out.mkdir()
     others = {f".{NAME}.nc.nc.01234567.part", ".other-v1-u2.nc.01234567.part", f".{NAME}.nc"}
-    for name in others | {f".{NAME}.nc.01234567.part", f".{NAME}.manifest.json.89abcdef.part"}:
+    ours = {f".{NAME}.nc.01234567.part", f".{NAME}.manifest.json.89abcdef.part"}
+    ours |= {f".{NAME}.csv.gz.01234567.part", f".{NAME}-ro-crate-metadata.json.01234567.part"}
+    for name in others | ours:
         (out / name).write_text("torn")
     deliver(staged(tmp_path / "staging"), str(out), allowed)
     assert names(out) == WHOLE | others

@@ -65,6 +65,7 @@ HOSTS = {
     "diataxis.fr",
     "doi.org",
     "semver.org",
+    "w3id.org",
     "www.ocean-ops.org",
 }
 """The only places outside that documentation may name."""

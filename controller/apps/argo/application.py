@@ -10,12 +10,13 @@ from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.combine import combine
 from controller.apps.argo.derived.catalogue import DERIVED_OPTION, DerivedParameters
 from controller.apps.argo.extract import extract
+from controller.apps.argo.formats.catalogue import FORMAT_OPTION, format_of
 from controller.apps.argo.orders import ArchiveAddress, CombineOrder, ExtractOrder
 from controller.apps.argo.parameters import BIOGEOCHEMICAL
 from controller.apps.argo.policy import OF_PROFILE, check_options, is_option, named_in
 from controller.apps.argo.rows import CORE_PARAMETERS, Kind
 from controller.errors import ArchiveError
-from controller.product_files import PRODUCT_ENDING
+from controller.product_files import ENDINGS
 from planner.density import Density
 from planner.errors import BrokenPlugin, InvalidSubscription
 from planner.extent import Box, Extent, Period
@@ -25,6 +26,9 @@ Options = tuple[tuple[str, str], ...]
 
 KIND_OPTION = "kind"
 """Option of a view that names the family of files to read: core, bio or synthetic."""
+
+_NOT_FOR_PARTS = (KIND_OPTION, FORMAT_OPTION)
+"""What the files of a part were chosen by, and what their product is written as."""
 
 
 class ArgoApplication:
@@ -89,6 +93,7 @@ class ArgoApplication:
                 f"option {DERIVED_OPTION!r} is unknown",
                 fix="Name derived parameters among the parameters",
             )
+        format_of(options)
         check_options(options)
         for option, sort, name in named_in(options):
             self._check_named(option, sort, name)
@@ -164,7 +169,7 @@ class ArgoApplication:
             archive=self._archive,
             files=self._catalogue.files(numbers),
             extent=view.extent,
-            options=tuple(option for option in view.options if option[0] != KIND_OPTION),
+            options=_for_parts(view.options),
             fragment_url=f"{self._fragments_url}/{fragment_stem}.npz",
             update=updates.upto,
         )
@@ -177,13 +182,19 @@ class ArgoApplication:
         subscription_id: str,
     ) -> CombineOrder:
         """Return the order to combine the fragments of one selection."""
+        view = selection.view
+        superseded, withdrawn = self._catalogue.superseded(
+            view.extent, selection.updates, self._kind(view)
+        )
         return CombineOrder(
-            product_url=f"{self._staging_url}/{product_id}{PRODUCT_ENDING}",
+            product_url=f"{self._staging_url}/{product_id}{ENDINGS[format_of(view.options)]}",
             product_id=product_id,
             subscription_id=subscription_id,
             selections=(selection,),
             fragments=(fragments,),
             index_faults=tuple(map(str, self._catalogue.faults)),
+            superseded=superseded,
+            withdrawn=withdrawn,
         )
 
     def joined(self, orders: Sequence[CombineOrder]) -> CombineOrder:
@@ -193,6 +204,8 @@ class ArgoApplication:
             selections=tuple(selection for order in orders for selection in order.selections),
             fragments=tuple(fragments for order in orders for fragments in order.fragments),
             index_faults=tuple(fault for order in orders for fault in order.index_faults),
+            superseded=tuple(former for order in orders for former in order.superseded),
+            withdrawn=tuple(former for order in orders for former in order.withdrawn),
         )
 
     def _measured(self) -> set[str]:
@@ -253,6 +266,10 @@ def _refuse_idle(options: Options, read: Sequence[str]) -> None:
                 f" {', '.join(read)}",
                 fix=f"Add {name} to the parameters, or leave the option out",
             )
+
+
+def _for_parts(options: Options) -> Options:
+    return tuple(option for option in options if option[0] not in _NOT_FOR_PARTS)
 
 
 def kind_of(view: View, there: Collection[Kind]) -> Kind:

@@ -19,7 +19,7 @@ from controller.apps.argo.cells import ROWS_MIN, Cells, TickBox
 from controller.apps.argo.changes import Changes
 from controller.apps.argo.index import Index, RowFault, read_index, rows_by_kind
 from controller.apps.argo.load_map import MASSES_MAX, load_map, sampled_map
-from controller.apps.argo.orders import SourceFile
+from controller.apps.argo.orders import SourceFile, Superseded
 from controller.apps.argo.rows import (
     NO_TIME,
     Int32s,
@@ -166,6 +166,35 @@ class Catalogue:
             found += segment.rows.source_files(places)
         return tuple(sorted(found, key=lambda file: file.path))
 
+    def superseded(
+        self, extent: Extent, updates: UpdateSpan, kind: Kind = Kind.CORE
+    ) -> tuple[tuple[Superseded, ...], tuple[Superseded, ...]]:
+        """Return what the state before an increment listed and these updates replaced.
+
+        Returns
+        -------
+        superseded : tuple of Superseded
+            Of the profiles that the request matches, wherever they were before.
+        withdrawn : tuple of Superseded
+            Of profiles that the request matched before and matches no more: they were removed, or
+            lie elsewhere now.
+        """
+        if updates.after is None:
+            return (), ()
+        before = UpdateSpan(after=None, upto=updates.after)
+        now = np.sort(self._profiles(self.select(extent, updates, kind)))
+        superseded: list[Superseded] = []
+        withdrawn: list[Superseded] = []
+        for segment in self._segments:
+            if segment.kind is not kind or not _brought(segment, before):
+                continue
+            gone = (segment.until > updates.after) & (segment.until <= updates.upto)
+            again = np.isin(segment.rows.profile, now)
+            superseded += segment.rows.former(np.flatnonzero(gone & again))
+            inside = _inside(segment, extent, updates.after)
+            withdrawn += segment.rows.former(inside[(gone & ~again)[inside]])
+        return tuple(sorted(superseded, key=_by_profile)), tuple(sorted(withdrawn, key=_by_profile))
+
     def density(
         self,
         extent: Extent,
@@ -248,6 +277,11 @@ class Catalogue:
             np.concatenate([_values(rows, places, extent.parameters) for rows, places in found]),
         )
 
+    def _profiles(self, numbers: Int64s) -> Int64s:
+        """Return the `profile_keys` of these rows."""
+        found = (segment.rows.profile[places] for segment, places in self._at(numbers))
+        return np.concatenate([np.empty(0, np.int64), *found])
+
     def _at(self, numbers: Int64s) -> Iterator[tuple[_Segment, Places]]:
         ordered = np.sort(numbers)
         for segment in self._segments:
@@ -288,6 +322,10 @@ def read(archive: Archive, name: str) -> Index:
     """
     with archive.open_index(name) as stream:
         return read_index(stream, name)
+
+
+def _by_profile(former: Superseded) -> tuple[int, int, str, str]:
+    return former.profile
 
 
 def _brought(segment: _Segment, updates: UpdateSpan) -> bool:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
+from controller.apps.argo.crate import write_crate
 from controller.apps.argo.derived.catalogue import names_in
+from controller.apps.argo.formats.content import Content
 from controller.apps.argo.fragment import Harvest, read_fragment
-from controller.apps.argo.manifest import write_manifest
+from controller.apps.argo.manifest import manifest, superseded_by, write_manifest
 from controller.apps.argo.merge import merge
 from controller.apps.argo.orders import CombineOrder
+from controller.apps.argo.points import Points
 from controller.apps.argo.policy import policy_of
 from controller.apps.argo.product import write_product
 from controller.apps.argo.provenance import global_attributes
 from controller.apps.argo.rows import CORE_PARAMETERS
+from controller.apps.argo.tables import tables_of
 from planner.model import Product
 
 
 def combine(order: CombineOrder) -> Product:
-    """Write the product of these fragments, and its manifest beside it.
+    """Write the product of these fragments, and its manifest and RO-Crate beside it.
 
     Doing it again with the same fragments makes the same file. A product of no rows is valid.
 
@@ -39,7 +44,12 @@ def combine(order: CombineOrder) -> Product:
     derived = names_in(order.options)
     parameters = [*_measured(wanted, harvests), *derived]
     harvest = merge(harvests, parameters, both_versions=policy.both_versions, derived=derived)
-    written = write_product(order.product_url, harvest, global_attributes(order, harvest))
+    content = Content(
+        points=Points(harvest),
+        attributes=global_attributes(order, harvest),
+        tables=tables_of(harvest, superseded_by(order, harvest)),
+    )
+    written = write_product(order.product_url, content)
     product = Product(
         url=order.product_url,
         rows=harvest.rows,
@@ -48,7 +58,9 @@ def combine(order: CombineOrder) -> Product:
         digest=written.digest,
         left_out=len(harvest.left_out),
     )
-    write_manifest(order, harvest, product)
+    now = datetime.now(UTC).timestamp()
+    said = manifest(order, harvest, content.points, product, created_at=now)
+    write_crate(product, content.attributes, said, write_manifest(product, said))
     return product
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import PurePosixPath
 
 from controller.apps.argo.asked import asked
 from controller.apps.argo.derived.account import account
+from controller.apps.argo.formats.catalogue import FORMATS, format_of
 from controller.apps.argo.fragment import Harvest
 from controller.apps.argo.merge import KEY
-from controller.apps.argo.orders import CombineOrder
+from controller.apps.argo.orders import CombineOrder, Superseded
+from controller.apps.argo.points import Points
 from controller.apps.argo.policy import policy_of
 from controller.apps.argo.provenance import ACKNOWLEDGEMENT
+from controller.apps.argo.vocabulary import plain
 from controller.apps.request import iso_instant
 from controller.apps.storage import replacing
 from controller.build import VERSION
-from controller.product_files import manifest_url
+from controller.product_files import crate_url, file_name, manifest_url
 from planner.model import Product
 
 FORMAT = 1
@@ -26,7 +27,7 @@ FORMAT = 1
 
 
 def manifest(
-    order: CombineOrder, harvest: Harvest, product: Product, *, created_at: float
+    order: CombineOrder, harvest: Harvest, points: Points, product: Product, *, created_at: float
 ) -> dict[str, object]:
     """Return the manifest of a product, fit for JSON; only `created` depends on when it was made.
 
@@ -37,7 +38,9 @@ def manifest(
     ----------
     order : CombineOrder
     harvest : Harvest
-        As it was merged and written.
+        As it was merged.
+    points : Points
+        As they were written.
     product : Product
     created_at : float
         [POSIX s]
@@ -46,7 +49,9 @@ def manifest(
         "format": FORMAT,
         "product": {
             "id": order.product_id,
-            "file": PurePosixPath(product.url).name,
+            "file": file_name(product.url),
+            "format": format_of(order.options),
+            "crate": file_name(crate_url(product.url)),
             "rows": product.rows,
             "size_bytes": product.size_bytes,
             "sha256": product.sha256,
@@ -61,35 +66,45 @@ def manifest(
         "policy": policy_of(order.options).describe(harvest.measured, harvest.derivations),
         "derived": account(harvest),
         "profiles": _profiles(harvest),
+        "supersedes": [asdict(former) for former in superseded_by(order, harvest)],
+        "withdrawn": [asdict(former) for former in order.withdrawn],
         "sources": [asdict(source) for source in harvest.sources],
         "left_out": [asdict(file) for file in harvest.left_out],
         "index_faults": list(order.index_faults),
-        "software": {
-            "slackwater": VERSION,
-            "netCDF4": version("netCDF4"),
-            "numpy": version("numpy"),
-        },
+        "variables": {name: plain(points.attributes(name)) for name in points.names},
+        "software": {"slackwater": VERSION, **_versions(format_of(order.options))},
         "created": iso_instant(created_at),
     }
 
 
-def write_manifest(order: CombineOrder, harvest: Harvest, product: Product) -> None:
-    """Write the manifest beside its product, there whole or not at all.
+def write_manifest(product: Product, said: dict[str, object]) -> bytes:
+    """Write the manifest beside its product, there whole or not at all, and return its bytes.
 
     Raises
     ------
     StorageError
         It cannot be written.
     """
-    now = datetime.now(UTC).timestamp()
-    said = manifest(order, harvest, product, created_at=now)
+    content = json.dumps(said, indent=1).encode()
     with replacing(manifest_url(product.url)) as file:
-        file.write(json.dumps(said, indent=1).encode())
+        file.write(content)
+    return content
 
 
-def _profiles(harvest: Harvest) -> list[tuple[object, ...]]:
+def superseded_by(order: CombineOrder, harvest: Harvest) -> tuple[Superseded, ...]:
+    """Return what a product supersedes: nothing where the new file of a profile was left out."""
+    spoken_for = set(_profiles(harvest))
+    return tuple(former for former in order.superseded if former.profile in spoken_for)
+
+
+def _profiles(harvest: Harvest) -> list[tuple[int, int, str, str]]:
     keys = dict.fromkeys(harvest.profiles[list(KEY)].tolist())
     return [
         (platform, cycle, direction.decode(), kind.decode())
         for platform, cycle, direction, kind in keys
     ]
+
+
+def _versions(format_name: str) -> dict[str, str]:
+    packages = ("netCDF4", "numpy", *FORMATS[format_name].needs)
+    return {package: version(package) for package in packages}

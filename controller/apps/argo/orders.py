@@ -59,13 +59,35 @@ class ExtractOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded:
+    """What an earlier state of the index listed of a profile.
+
+    Parameters
+    ----------
+    profile : tuple
+        Float, cycle, direction and kind.
+    path : str
+        The file that held it, below ``dac/``.
+    date_update : str
+        YYYYMMDDHHMMSS, as that index had it; may be empty.
+    data_mode : str
+        "R" or "D", the letter of the file's name.
+    """
+
+    profile: tuple[int, int, str, str]
+    path: str
+    date_update: str
+    data_mode: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CombineOrder:
     """Make one product file of these fragments.
 
     Parameters
     ----------
     product_url : str
-        Where the NetCDF file goes (staging area).
+        Where the file goes (staging area); its ending tells the format.
     product_id, subscription_id : str
     selections : tuple of Selection
         The request, written into the product; of each archive, with the same options.
@@ -73,6 +95,10 @@ class CombineOrder:
         Of each selection.
     index_faults : tuple of str
         Rows of the index that could not be used, in words, for the manifest.
+    superseded : tuple of Superseded
+        What the state before the updates listed of the profiles that they brought.
+    withdrawn : tuple of Superseded
+        The same of profiles that are not where the view looks any more, or nowhere.
     """
 
     product_url: str
@@ -81,6 +107,8 @@ class CombineOrder:
     selections: tuple[Selection, ...]
     fragments: tuple[tuple[Fragment, ...], ...]
     index_faults: tuple[str, ...] = ()
+    superseded: tuple[Superseded, ...] = ()
+    withdrawn: tuple[Superseded, ...] = ()
 
     @property
     def options(self) -> tuple[tuple[str, str], ...]:

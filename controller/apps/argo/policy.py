@@ -17,8 +17,8 @@ Options of a subscription:
     Levels kept, as a range ("0/500") in dbar or m; at most one of the two.
 
 Expert mode keeps every level in both versions, so no flags and data modes go with it. The options
-``kind`` and ``derived`` say which files are read and what is computed (see `application`), and
-nothing here.
+``kind``, ``format`` and ``derived`` say which files are read and written and what is computed (see
+`application`), and nothing here.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ OF_PROFILE = ("POSITION", "TIME")
 """What has quality flags beside parameters: each profile once."""
 
 _OPTION = re.compile(
-    r"(mode|kind|derived|pressure|depth)|(qc|data_mode)(?:_([A-Z][A-Z0-9_]*))?", re.ASCII
+    r"(mode|kind|format|derived|pressure|depth)|(qc|data_mode)(?:_([A-Z][A-Z0-9_]*))?", re.ASCII
 )
 _OPTICS = re.compile(r"(RAW_)?(UP_RADIANCE|UPWELLING|DOWN_IRRADIANCE|DOWNWELLING)|BBP700$")
 

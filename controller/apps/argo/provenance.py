@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 
 from controller.apps.argo.asked import asked
 from controller.apps.argo.extract import EPOCH_D
-from controller.apps.argo.fragment import Harvest
+from controller.apps.argo.fragment import Harvest, ProfileTable
 from controller.apps.argo.orders import CombineOrder
 from controller.apps.argo.policy import policy_of
-from controller.apps.request import iso_instant, iso_stamp
+from controller.apps.request import iso_duration, iso_instant, iso_stamp
 from controller.build import BUILD, VERSION
 
 ACKNOWLEDGEMENT = (
@@ -20,6 +21,24 @@ ACKNOWLEDGEMENT = (
     "The Argo Program is part of the Global Ocean Observing System."
 )
 """The sentence that Argo asks for."""
+
+STANDARD_NAMES = "CF Standard Name Table v93"
+
+_PRODUCT_VERSION = re.compile(r"-v(\d+)(?=-)")
+
+_ARGO = {
+    "source": "Argo float",
+    "institution": "Argo Data Management Team",
+    "project": "Argo",
+    "program": "Argo",
+    "platform": "Argo float",
+    "creator_name": "Argo",
+    "creator_type": "group",
+    "creator_institution": "Argo Data Management Team",
+    "creator_url": "https://argo.ucsd.edu",
+    "license": "Argo data are freely available; see acknowledgement",
+    "acknowledgement": ACKNOWLEDGEMENT,
+}
 
 
 def global_attributes(order: CombineOrder, harvest: Harvest) -> dict[str, object]:
@@ -30,24 +49,27 @@ def global_attributes(order: CombineOrder, harvest: Harvest) -> dict[str, object
     """
     policy = policy_of(order.options).describe(harvest.measured, harvest.derivations)
     updated = max((source.date_update for source in harvest.sources), default="")
-    changed = {"date_created": iso_stamp(updated)} if updated else {}
+    changed = (
+        dict.fromkeys(("date_created", "date_modified"), iso_stamp(updated)) if updated else {}
+    )
     return {
         "Conventions": "CF-1.11, ACDD-1.3",
         "featureType": "point",
+        "cdm_data_type": "Point",
         "id": order.product_id,
         "title": f"Argo float measurements for subscription {order.subscription_id}",
         "summary": _summary(harvest),
         "keywords": "Argo, oceans, profiling floats, " + ", ".join(harvest.modes),
-        "source": "Argo float",
-        "institution": "Argo Data Management Team",
-        "creator_name": "Argo",
-        "creator_url": "https://argo.ucsd.edu",
+        "comment": _comment(order),
+        **_ARGO,
         "processing_level": f"Argo quality control; user mode {policy['mode']}",
-        "history": " ".join([*changed.values(), f"selected and merged by {BUILD}"]),
+        **_version(order.product_id),
+        **_contributors(harvest),
+        "history": f"{changed.get('date_created', '')} selected and merged by {BUILD}".strip(),
         "references": " ".join(f"https://doi.org/{dataset}" for dataset in order.datasets),
+        "metadata_link": f"https://doi.org/{order.datasets[0]}",
         "doi": " ".join(order.datasets),
-        "license": "Argo data are freely available; see acknowledgement",
-        "acknowledgement": ACKNOWLEDGEMENT,
+        "standard_name_vocabulary": STANDARD_NAMES,
         **changed,
         **_bounds(order, harvest),
         "slackwater_version": VERSION,
@@ -65,24 +87,45 @@ def _summary(harvest: Harvest) -> str:
     )
 
 
+def _comment(order: CombineOrder) -> str:
+    if any(selection.is_first for selection in order.selections):
+        return "All that the archive held of the request when it was read."
+    return (
+        "What updates of the archive brought: of each float, cycle, direction and kind, these rows "
+        "supersede those of earlier products of the subscription."
+    )
+
+
+def _contributors(harvest: Harvest) -> dict[str, str]:
+    """Return the data assembly centres whose files were used, by the names of their folders."""
+    centres = sorted({source.path.partition("/")[0] for source in harvest.sources})
+    if not centres:
+        return {}
+    return {
+        "contributor_name": ", ".join(centres),
+        "contributor_role": ", ".join(["Argo data assembly centre"] * len(centres)),
+    }
+
+
+def _version(product_id: str) -> dict[str, str]:
+    """Return the version that a product's id names."""
+    found = _PRODUCT_VERSION.findall(product_id)
+    return {"product_version": found[-1]} if found else {}
+
+
 def _bounds(order: CombineOrder, harvest: Harvest) -> dict[str, object]:
-    """Return the bounds of the rows; west > east where they lie across the antimeridian."""
+    """Return the bounds of the rows in space and time, none where there are no rows."""
     profiles = harvest.profiles[harvest.profiles["rows"] > 0]
     if not len(profiles):
         return {}
-    west = order.selections[0].view.extent.box.west
-    eastward = np.mod(profiles["longitude"] - west, 360.0)
     times = (profiles["time_d"] - EPOCH_D) * 86400.0
+    start, end = round(float(times.min())), round(float(times.max()))
     pressure = harvest.columns["PRES"]
     bounds: dict[str, object] = {
-        "geospatial_lat_min": float(profiles["latitude"].min()),
-        "geospatial_lat_max": float(profiles["latitude"].max()),
-        "geospatial_lat_units": "degree_north",
-        "geospatial_lon_min": float(profiles["longitude"][np.argmin(eastward)]),
-        "geospatial_lon_max": float(profiles["longitude"][np.argmax(eastward)]),
-        "geospatial_lon_units": "degree_east",
-        "time_coverage_start": iso_instant(round(float(times.min()))),
-        "time_coverage_end": iso_instant(round(float(times.max()))),
+        **_area(profiles, order.selections[0].view.extent.box.west),
+        "time_coverage_start": iso_instant(start),
+        "time_coverage_end": iso_instant(end),
+        "time_coverage_duration": iso_duration(end - start),
     }
     if np.isfinite(pressure).any():
         bounds |= {
@@ -92,6 +135,42 @@ def _bounds(order: CombineOrder, harvest: Harvest) -> dict[str, object]:
             "geospatial_vertical_positive": "down",
         }
     return bounds
+
+
+def _area(profiles: ProfileTable, seen_from: float) -> dict[str, object]:
+    """Return the bounds in space; west > east where they lie across the antimeridian."""
+    eastward = np.mod(profiles["longitude"] - seen_from, 360.0)
+    south, north = float(profiles["latitude"].min()), float(profiles["latitude"].max())
+    west = float(profiles["longitude"][np.argmin(eastward)])
+    east = float(profiles["longitude"][np.argmax(eastward)])
+    return {
+        "geospatial_lat_min": south,
+        "geospatial_lat_max": north,
+        "geospatial_lat_units": "degree_north",
+        "geospatial_lon_min": west,
+        "geospatial_lon_max": east,
+        "geospatial_lon_units": "degree_east",
+        "geospatial_bounds": _outline(west, south, east, north),
+        "geospatial_bounds_crs": "EPSG:4326",
+    }
+
+
+def _outline(west: float, south: float, east: float, north: float) -> str:
+    """Return a box as well-known text, latitude first as its reference system has it.
+
+    A box across the antimeridian becomes two, for no polygon can cross it.
+    """
+    if west > east:
+        rings = _ring(west, south, 180.0, north), _ring(-180.0, south, east, north)
+        return f"MULTIPOLYGON ({', '.join(f'({ring})' for ring in rings)})"
+    if (west, south) == (east, north):
+        return f"POINT ({south} {west})"
+    return f"POLYGON ({_ring(west, south, east, north)})"
+
+
+def _ring(west: float, south: float, east: float, north: float) -> str:
+    corners = [(south, west), (south, east), (north, east), (north, west), (south, west)]
+    return f"({', '.join(f'{latitude} {longitude}' for latitude, longitude in corners)})"
 
 
 def _json(value: object) -> str:

@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.apps.argo.orders import SourceFile
+from controller.apps.argo.orders import SourceFile, Superseded
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
@@ -147,16 +147,36 @@ class Rows:
         taken = (column[places].tolist() for column in columns)
         return list(map(self._source_file, *taken))
 
+    def former(self, places: Places) -> list[Superseded]:
+        """Write out what these rows list, for who must know what superseded them."""
+        files = self.source_files(places)
+        profiles, delayed = self.profile[places].tolist(), self.delayed[places].tolist()
+        return [
+            Superseded(
+                profile=_named(key),
+                path=file.path,
+                date_update=file.date_update,
+                data_mode="D" if was_delayed else "R",
+            )
+            for key, was_delayed, file in zip(profiles, delayed, files, strict=True)
+        ]
+
     def _source_file(self, dac: int, profile: int, delayed: bool, update: int) -> SourceFile:
-        direction = "D" if profile & 1 else ""
-        cycle = profile >> 1 & (1 << _CYCLE_BITS) - 1
-        wmo = profile >> 1 + _CYCLE_BITS & (1 << _WMO_BITS) - 1
-        kind = _KIND_LETTERS[_KINDS[profile >> 1 + _CYCLE_BITS + _WMO_BITS]]
-        name = f"{kind}{'D' if delayed else 'R'}{wmo}_{cycle:03d}{direction}.nc"
+        wmo, cycle, direction, kind = _named(profile)
+        descending = "D" if direction == "D" else ""
+        letters = f"{_KIND_LETTERS[Kind(kind)]}{'D' if delayed else 'R'}"
         return SourceFile(
-            path=f"{self.dacs[dac]}/{wmo}/profiles/{name}",
+            path=f"{self.dacs[dac]}/{wmo}/profiles/{letters}{wmo}_{cycle:03d}{descending}.nc",
             date_update=f"{update:014d}" if update else "",
         )
+
+
+def _named(profile: int) -> tuple[int, int, str, str]:
+    """Return float, cycle, direction and kind of one of the `profile_keys`."""
+    cycle = profile >> 1 & (1 << _CYCLE_BITS) - 1
+    wmo = profile >> 1 + _CYCLE_BITS & (1 << _WMO_BITS) - 1
+    kind = _KINDS[profile >> 1 + _CYCLE_BITS + _WMO_BITS]
+    return wmo, cycle, "D" if profile & 1 else "A", kind.value
 
 
 COLUMNS: dict[str, type[np.generic]] = {

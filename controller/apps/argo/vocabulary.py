@@ -1,68 +1,20 @@
-"""What a product says of each of its variables: CF-1.11 attributes, after the Argo user's manual.
+"""What a product says of each of its variables: CF-1.11 attributes, and Argo's own vocabulary.
 
-Salinity and light carry units and names that CF knows, which Argo's own do not. Few attributes are
-small ones: from seven on HDF5 keeps a heap of 2 kB for them.
+A parameter that the NERC vocabulary R03 lists carries its identifier there (`reference_tables`). In
+NetCDF many attributes are no small matter: from nine on HDF5 keeps a heap of some 2 kB for them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-Attributes = Mapping[str, object]
+from controller.apps.argo.reference_tables import R03, Parameter
 
-PARAMETERS: Mapping[str, Attributes] = {
-    "PRES": {
-        "long_name": "Sea water pressure, equals 0 at sea-level",
-        "standard_name": "sea_water_pressure",
-        "units": "decibar",
-        "axis": "Z",
-        "positive": "down",
-    },
-    "TEMP": {
-        "long_name": "Sea temperature in-situ ITS-90 scale",
-        "standard_name": "sea_water_temperature",
-        "units": "degree_Celsius",
-        "units_metadata": "temperature: on_scale",
-    },
-    "PSAL": {
-        "long_name": "Practical salinity",
-        "standard_name": "sea_water_practical_salinity",
-        "units": "1",
-    },
-    "DOXY": {
-        "long_name": "Dissolved oxygen",
-        "standard_name": "moles_of_oxygen_per_unit_mass_in_sea_water",
-        "units": "micromole/kg",
-    },
-    "NITRATE": {
-        "long_name": "Nitrate",
-        "standard_name": "moles_of_nitrate_per_unit_mass_in_sea_water",
-        "units": "micromole/kg",
-    },
-    "CHLA": {
-        "long_name": "Chlorophyll-A",
-        "standard_name": "mass_concentration_of_chlorophyll_a_in_sea_water",
-        "units": "mg/m3",
-    },
-    "PH_IN_SITU_TOTAL": {
-        "long_name": "pH",
-        "standard_name": "sea_water_ph_reported_on_total_scale",
-        "units": "1",
-    },
-    "BBP700": {"long_name": "Particle backscattering at 700 nanometers", "units": "m-1"},
-    "CDOM": {
-        "long_name": "Concentration of coloured dissolved organic matter in sea water",
-        "units": "ppb",
-    },
-    "DOWNWELLING_PAR": {
-        "long_name": "Downwelling photosynthetic available radiation",
-        "standard_name": "downwelling_photosynthetic_photon_flux_in_sea_water",
-        "units": "micromole/m2/s",
-    },
-}
+Attributes = Mapping[str, object]
 
 COORDINATES: Mapping[str, Attributes] = {
     "TIME": {
@@ -70,6 +22,7 @@ COORDINATES: Mapping[str, Attributes] = {
         "standard_name": "time",
         "units": "days since 1950-01-01T00:00:00Z",
         "calendar": "standard",
+        "units_metadata": "leap_seconds: none",
         "axis": "T",
     },
     "LATITUDE": {
@@ -89,9 +42,10 @@ COORDINATES: Mapping[str, Attributes] = {
 IDENTITY: Mapping[str, Attributes] = {
     "PLATFORM_NUMBER": {
         "long_name": "Float unique identifier",
+        "units": "1",
         "conventions": "WMO float identifier : A9IIIII",
     },
-    "CYCLE_NUMBER": {"long_name": "Float cycle number"},
+    "CYCLE_NUMBER": {"long_name": "Float cycle number", "units": "1"},
     "DIRECTION": {
         "long_name": "Direction of the profile",
         "conventions": "A: ascending profiles, D: descending profiles",
@@ -110,11 +64,41 @@ QUALITY_FLAG: Attributes = {
     "flag_meanings": ("not_checked good probably_good probably_bad bad changed estimated missing"),
 }
 
-_IRRADIANCE = re.compile(r"DOWN_IRRADIANCE(\d+)")
+NVS_URL = "http://vocab.nerc.ac.uk/collection"
+"""The NERC vocabulary server; what lies below are identifiers, and they can be opened."""
+
+_OF_PARAMETER: Mapping[str, Attributes] = {
+    "PRES": {"axis": "Z", "positive": "down"},
+}
+
+_SECOND_SENSOR = re.compile(r"(.*[A-Z0-9])_?[2-9]")
+"""Of a parameter that a float measures twice: DOXY2, BBP700_2."""
 
 
 def attributes_of(name: str) -> dict[str, object]:
     """Return the attributes of a variable of the points, without links to other variables."""
+    return _told_of(name) | {"coverage_content_type": _sort_of(name)}
+
+
+def plain(attributes: Attributes) -> dict[str, Any]:
+    """Return attributes with nothing of NumPy in them, fit for JSON."""
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        for name, value in attributes.items()
+    }
+
+
+def _sort_of(name: str) -> str:
+    """Return the sort of a variable, as ISO 19115 calls it."""
+    if name in COORDINATES:
+        return "coordinate"
+    if name in IDENTITY or name.endswith("DATA_MODE"):
+        return "referenceInformation"
+    quality = name.endswith(("_QC", "_ERROR"))
+    return "qualityInformation" if quality else "physicalMeasurement"
+
+
+def _told_of(name: str) -> dict[str, object]:
     if name in COORDINATES or name in IDENTITY:
         return dict(COORDINATES.get(name, IDENTITY.get(name, {})))
     if name.endswith("DATA_MODE"):
@@ -127,18 +111,36 @@ def attributes_of(name: str) -> dict[str, object]:
 
 
 def _parameter_attributes(name: str) -> dict[str, object]:
-    found = _IRRADIANCE.fullmatch(name)
-    if found:
-        return {
-            "long_name": f"Downwelling irradiance at {found[1]} nanometers",
-            "units": "W/m2/nm",
-        }
-    return dict(PARAMETERS.get(name, {"long_name": name}))
+    found = _SECOND_SENSOR.fullmatch(name)
+    listed = R03.get(name) or (R03.get(found[1]) if found else None)
+    if listed is None:
+        return {"long_name": name}
+    said = {"long_name": listed.long_name} | _meaning(listed) | dict(_OF_PARAMETER.get(name, {}))
+    return said | (_identifiers(name, listed) if name in R03 else {})
+
+
+def _meaning(listed: Parameter) -> dict[str, object]:
+    said: dict[str, object] = {"units": listed.units}
+    if listed.standard_name:
+        said["standard_name"] = listed.standard_name
+    if listed.units == "degree_Celsius":
+        said["units_metadata"] = "temperature: on_scale"
+    return said
+
+
+def _identifiers(name: str, listed: Parameter) -> dict[str, object]:
+    said: dict[str, object] = {
+        "sdn_parameter_urn": f"SDN:R03::{name}",
+        "sdn_parameter_uri": f"{NVS_URL}/R03/current/{name}/",
+    }
+    if listed.unit_code:
+        said["sdn_uom_urn"] = f"SDN:P06::{listed.unit_code}"
+    return said
 
 
 def _error_attributes(parameter: str) -> dict[str, object]:
     said = _parameter_attributes(parameter)
-    error = {"long_name": f"Error of the adjusted value of {parameter}"}
-    if parameter == "TEMP":
+    error: dict[str, object] = {"long_name": f"Error of the adjusted value of {parameter}"}
+    if "units_metadata" in said:
         error["units_metadata"] = "temperature: difference"
-    return error | {name: value for name, value in said.items() if name == "units"}
+    return error | {name: value for name, value in said.items() if name in ("units", "sdn_uom_urn")}

@@ -52,7 +52,8 @@ def test_products_and_manifests_are_there(first: tuple[Order, Ended]) -> None:
     assert delivered(order.products).keys() == PRODUCTS
     for name in PRODUCTS:
         folder = order.products / name.removesuffix("-v1-to-u0")
-        assert {path.name for path in folder.iterdir()} == {f"{name}.nc", f"{name}.manifest.json"}
+        endings = (".nc", ".manifest.json", "-ro-crate-metadata.json")
+        assert {path.name for path in folder.iterdir()} == {f"{name}{end}" for end in endings}
 
 
 def test_the_result_is_json_on_stdout_and_the_story_is_on_stderr(
@@ -65,6 +66,7 @@ def test_the_result_is_json_on_stdout_and_the_story_is_on_stderr(
     assert ended.task("mediterranean")["slack_s"] is None
     path = order.products / "world" / "world-v1-to-u0.nc"
     assert world["digest"] == content_digest(path)
+    assert world["file"] == path.name
     assert world["manifest_url"] == f"file://{path.with_suffix('.manifest.json')}"
     with netCDF4.Dataset(path) as dataset:
         assert len(dataset.dimensions["N_POINTS"]) == world["rows"] > 1000

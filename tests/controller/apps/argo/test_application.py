@@ -274,6 +274,31 @@ class TestOrders:
         order = argo.part_order(view(), Extent(), UpdateSpan(after=0, upto=1), "stem")
         assert [file.path for file in order.files] == [CORE[1].file]
 
+    def test_an_increment_tells_what_it_supersedes(self) -> None:
+        catalogue = Catalogue.from_indexes([index_of(core_index(*CORE[:2]))])
+        argo = ArgoApplication(
+            dataset=ARGO,
+            archive=ArchiveAddress(url="/gdac"),
+            fragments_url="/fragments",
+            staging_url="/staging",
+            catalogue=catalogue,
+        )
+        delayed = replace(CORE[0], file=CORE[0].file.replace("R1_", "D1_"))
+        newer = index_of(core_index(delayed)).rows
+        catalogue.apply(1, changes_between(catalogue.current(), newer))
+        increment = UpdateSpan(after=0, upto=1)
+        order = argo.product_order(
+            Selection(view=view(), updates=increment), (), "med-v1-u1", "med"
+        )
+        assert [one.path for one in order.superseded] == [CORE[0].file]
+        assert [one.path for one in order.withdrawn] == [CORE[1].file]
+        assert (
+            argo.product_order(
+                Selection(view=view(), updates=BASE), (), "med-v1-to-u0", "med"
+            ).superseded
+            == ()
+        )
+
 
 def test_an_index_that_names_missing_files_is_not_fatal(tmp_path: Path) -> None:
     folder = archive_of(tmp_path / "gdac", core=core_index(*CORE))

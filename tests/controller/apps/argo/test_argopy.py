@@ -16,9 +16,20 @@ from numpy.typing import NDArray
 from controller.apps.argo.archive import open_archive
 from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.orders import ArchiveAddress
+from controller.demo.profiles import Measured, profile_file
 from planner.extent import Box, Extent, Period
 from planner.model import UpdateSpan
-from tests.argo_files import LEVELS, a_cast, archive_of, in_delayed_mode, measuring, product_of
+from tests.argo_files import (
+    LEVELS,
+    PRESSURE,
+    a_cast,
+    archive_of,
+    archive_with,
+    in_delayed_mode,
+    listed,
+    measuring,
+    product_of,
+)
 from tests.controller.apps.argo.index_files import instant, unpacked_subset
 
 with warnings.catch_warnings():
@@ -117,6 +128,62 @@ def _assert_teos10(product: Path) -> None:
             assert theirs[their_name].attrs["standard_name"] == ours[our_name].standard_name
 
 
+def kind_of_product(folder: Path, kind: str, mode: str) -> Path:
+    """Make a product of one kind of files: two profiles in delayed mode, one in real time."""
+    oxygen = Measured(values=PRESSURE, adjusted=PRESSURE + 1, data_mode="D", error=0.5)
+    casts = [in_delayed_mode(a_cast(cycle=cycle)) for cycle in (1, 2)] + [a_cast(cycle=3)]
+    if kind == "bio":
+        casts = [measuring(cast, TEMP=None, PSAL=None) for cast in casts]
+    if kind != "core":
+        casts = [measuring(cast, DOXY=oxygen) for cast in casts]
+    contents = {
+        f"{cast.cycle}.nc": profile_file([cast], synthetic=kind != "core") for cast in casts
+    }
+    if kind == "bio":
+        as_bio = (b"Argo synthetic profile", b"B-Argo profile        ")
+        contents = {name: content.replace(*as_bio) for name, content in contents.items()}
+    address = archive_with(folder / "archive", contents)
+    parameters = {"core": ("PSAL", "TEMP"), "bio": ("DOXY",)}.get(kind, ("DOXY", "PSAL", "TEMP"))
+    product_of(address, listed(contents), folder, Extent(parameters=parameters), mode=mode)
+    return folder / "product.nc"
+
+
+@pytest.mark.parametrize("mode", ["standard", "research", "expert"])
+@pytest.mark.parametrize("kind", ["core", "bio", "synthetic"])
+def test_the_accessor_works_on_every_kind_and_mode(tmp_path: Path, kind: str, mode: str) -> None:
+    """What argopy needs that a product lacks by its nature is what argopy says it lacks."""
+    kept = 2 if mode == "research" else 3
+    with xr.open_dataset(kind_of_product(tmp_path, kind, mode), engine="argo") as points:
+        profiles = points.argo.point2profile()
+        assert dict(profiles.sizes) == {"N_PROF": kept, "N_LEVELS": LEVELS}
+        assert profiles.argo.profile2point().sizes["N_POINTS"] == kept * LEVELS
+        assert len(points.argo.index) == kept
+        assert points.argo.domain[:4] == [20, 20, 35, 35]
+        flags = "DOXY_QC" if kind == "bio" else "TEMP_QC"
+        assert points.argo.filter_qc(QC_list=[1], QC_fields=[flags]).sizes == points.sizes
+        if kind != "bio":
+            derived = points.argo.teos10(["SA", "CT", "SIG0"], inplace=False)
+            assert derived["SA"].values[0] == pytest.approx(38.2, abs=0.8)
+            assert not derived["CT"].isnull().any()
+        if mode == "expert" and kind == "core":
+            assert points.argo.filter_researchmode().sizes["N_POINTS"] == 2 * LEVELS
+
+
+def test_a_single_profile_is_a_product_too(tmp_path: Path) -> None:
+    address, files = archive_of(tmp_path / "archive", [a_cast()])
+    product_of(address, files, tmp_path)
+    with xr.open_dataset(tmp_path / "product.nc", engine="argo") as points:
+        assert dict(points.argo.point2profile().sizes) == {"N_PROF": 1, "N_LEVELS": LEVELS}
+        assert len(points.argo.index) == 1
+
+
+def test_the_accessor_works_on_zarr(tmp_path: Path) -> None:
+    address, files = archive_of(tmp_path / "archive", [a_cast(), a_cast(cycle=2)])
+    product_of(address, files, tmp_path, format="zarr")
+    with xr.open_dataset(f"zip::{tmp_path}/product.zarr.zip", engine="zarr") as points:
+        assert dict(points.argo.point2profile().sizes) == {"N_PROF": 2, "N_LEVELS": LEVELS}
+
+
 def test_an_empty_product_opens(tmp_path: Path) -> None:
     address, _ = archive_of(tmp_path / "archive", [])
     product_of(address, [], tmp_path)
@@ -159,6 +226,9 @@ ATLANTIC = Request(
 SOUTH_CHINA_SEA = Request(
     west=100, east=125, south=0, north=25, first_year=2016, last_year=2017, points=5784
 )
+INDIAN_OCEAN = Request(
+    west=50, east=110, south=-10, north=20, first_year=2010, last_year=2013, points=8339
+)
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +243,7 @@ def subset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (ARABIAN_SEA, "standard"),
         (ATLANTIC, "standard"),
         (SOUTH_CHINA_SEA, "standard"),
+        (INDIAN_OCEAN, "standard"),
         (SOUTH_CHINA_SEA, "research"),
         (SOUTH_CHINA_SEA, "expert"),
     ],

@@ -15,7 +15,7 @@ from controller.apps.argo.archive import open_archive
 from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.changes import changes_between
 from controller.apps.argo.load_map import load_map
-from controller.apps.argo.orders import ArchiveAddress
+from controller.apps.argo.orders import ArchiveAddress, Superseded
 from controller.apps.argo.rows import TICKS_PER_DEGREE, Kind, Rows
 from controller.errors import ArchiveError
 from planner.extent import GLOBE, Box, Extent, Period
@@ -221,6 +221,34 @@ class TestUpdates:
         assert catalogue.newest == 3
         assert len(catalogue) == 2
 
+    def test_what_an_increment_supersedes_and_withdraws_is_told(self) -> None:
+        catalogue = catalogue_of(line(1), line(2, date_update=""), line(3), line(4))
+        news = [
+            line(1, mode="D", date_update="20240101000000"),
+            line(2, date_update="20240101000000"),
+            line(4, latitude="-60"),
+            line(5),
+        ]
+        rows = index_of(core_index(*news)).rows
+        catalogue.apply(1, changes_between(catalogue.current(), rows))
+        north = Extent(box=Box(west=-180, south=-10, east=180, north=90))
+        superseded, withdrawn = catalogue.superseded(north, UpdateSpan(after=0, upto=1))
+        assert superseded == (
+            Superseded(
+                profile=(1, 1, "A", "core"),
+                path=line(1).file,
+                date_update=line(1).date_update,
+                data_mode="R",
+            ),
+            Superseded(
+                profile=(1, 2, "A", "core"), path=line(2).file, date_update="", data_mode="R"
+            ),
+        )
+        assert [one.profile[1] for one in withdrawn] == [3, 4]
+        assert catalogue.superseded(north, BASE) == ((), ())
+        assert catalogue.superseded(north, UpdateSpan(after=1, upto=1)) == ((), ())
+        assert catalogue.superseded(north, UpdateSpan(after=0, upto=1), Kind.BIO) == ((), ())
+
     def test_numbers_of_rows_last(self) -> None:
         catalogue = catalogue_of(line(1), line(2))
         numbers = catalogue.select(Extent(), BASE)
@@ -285,7 +313,17 @@ def test_every_span_of_updates_is_answered_from_the_state_at_its_end(
         for cycle, row in zip(states[upto], lines_of(states[upto]), strict=True)
         if row.latitude == "40" and (after is None or history[upto][cycle] > after)
     ]
-    assert found(catalogue, north, UpdateSpan(after=after, upto=upto)) == sorted(wanted)
+    span = UpdateSpan(after=after, upto=upto)
+    assert found(catalogue, north, span) == sorted(wanted)
+    superseded, withdrawn = catalogue.superseded(north, span)
+    before = {} if after is None else states[after]
+    former = {c: row.file for c, row in zip(before, lines_of(before), strict=True)}
+    brought = [c for c, row in states[upto].items() if row[2] and history[upto][c] > (after or 0)]
+    assert [one.path for one in superseded] == [former[c] for c in sorted(brought) if c in former]
+    gone = [
+        c for c, row in before.items() if row[2] and not states[upto].get(c, ("", "", False))[2]
+    ]
+    assert [one.path for one in withdrawn] == [former[c] for c in sorted(gone)]
 
 
 class TestLoadMap:

@@ -204,8 +204,8 @@ def test_left_out_files_are_counted_once_and_told_in_product_and_manifest(tmp_pa
     (left,) = manifest_of(tmp_path / "product.nc")["left_out"]
     assert left["path"] == "x/missing.nc"
     with netCDF4.Dataset(tmp_path / "product.nc") as dataset:
-        assert dataset["left_out/path"][:].tolist() == ["x/missing.nc"]
-        assert "has no x/missing.nc" in str(dataset["left_out/reason"][0])
+        assert dataset["profiles/left_out/path"][:].tolist() == ["x/missing.nc"]
+        assert "has no x/missing.nc" in str(dataset["profiles/left_out/reason"][0])
 
 
 def test_a_missing_fragment_names_itself(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from controller.apps.argo.combine import combine
+from controller.apps.argo.orders import Superseded
 from controller.apps.argo.product import content_digest
 from controller.apps.storage import replacing
 from controller.demo.profiles import Measured, profile_file
@@ -175,7 +177,10 @@ def test_making_it_again_makes_the_same_bytes(tmp_path: Path) -> None:
     again = combine(combining([fragment], tmp_path / "product.nc"))
     assert first == again
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"archive", "f.npz", "product.nc", "product.manifest.json"}
+    assert names == {
+        *("archive", "f.npz"),
+        *("product.nc", "product.manifest.json", "product-ro-crate-metadata.json"),
+    }
 
 
 def test_what_was_written_before_stands_until_the_new_is_whole(tmp_path: Path) -> None:
@@ -219,6 +224,8 @@ class TestManifest:
             "size_bytes": (tmp_path / "product.nc").stat().st_size,
             "sha256": product.sha256,
             "digest": product.digest,
+            "format": "netcdf",
+            "crate": "product-ro-crate-metadata.json",
         }
         assert said["subscription"] == "mediterranean"
         (selection,) = said["selections"]
@@ -232,6 +239,39 @@ class TestManifest:
         assert said["policy"]["mode"] == "standard"
         with opened(tmp_path / "product.nc") as dataset:
             assert said["selections"] == json.loads(dataset.slackwater_request)
+
+    def test_a_correction_tells_what_it_supersedes(self, tmp_path: Path) -> None:
+        address, files = archive_of(
+            tmp_path / "archive", [in_delayed_mode(a_cast()), a_cast(cycle=2)]
+        )
+        former = Superseded(
+            profile=(6990001, 1, "A", "core"),
+            path="coriolis/6990001/profiles/R6990001_001.nc",
+            date_update="20230101000000",
+            data_mode="R",
+        )
+        unread = replace(former, profile=(6990001, 3, "A", "core"))
+        gone = replace(former, profile=(6990001, 4, "A", "core"))
+        fragment = extracted(address, files, tmp_path / "f.npz")
+        order = replace(
+            combining([fragment], tmp_path / "product.nc"),
+            superseded=(former, unread),
+            withdrawn=(gone,),
+        )
+        said = json.loads(Path(manifest_url(combine(order).url)).read_text())
+        assert said["supersedes"] == [
+            {
+                "profile": [6990001, 1, "A", "core"],
+                "path": "coriolis/6990001/profiles/R6990001_001.nc",
+                "date_update": "20230101000000",
+                "data_mode": "R",
+            }
+        ], "of what could not be read nothing is superseded"
+        assert [one["profile"] for one in said["withdrawn"]] == [[6990001, 4, "A", "core"]]
+        with opened(tmp_path / "product.nc") as dataset:
+            table = dataset["profiles"]
+            assert table["superseded_path"][:].tolist() == [former.path, ""]
+            assert table["superseded_date_update"][:].tolist() == ["20230101000000", ""]
 
     def test_only_the_time_of_its_making_differs_when_it_is_made_again(
         self, tmp_path: Path

@@ -149,6 +149,25 @@ def test_what_lacks_a_variable_is_named(variable: bytes) -> None:
         read_profiles(content)
 
 
+def test_a_profile_of_a_bio_file_holds_what_its_own_sensor_measured() -> None:
+    """In real files the profile of one sensor is blank where another's parameters stand."""
+    oxygen = Measured(values=PRESSURE, adjusted=PRESSURE, data_mode="A")
+    light = Measured(values=PRESSURE, data_mode="R")
+    bare = measuring(a_cast(), TEMP=None, PSAL=None)
+    casts = [bare, measuring(bare, DOXY=oxygen), measuring(bare, BBP700=light)]
+    synthetic = profile_file(casts, synthetic=True)
+    bio = synthetic.replace(b"Argo synthetic profile", b"B-Argo profile        ")
+    first, second, third = read_profiles(bio, ("BBP700", "DOXY"))
+    assert first.modes == {"PRES": "R"}
+    assert second.modes == {"PRES": "R", "DOXY": "A"}
+    assert third.modes == {"PRES": "R", "BBP700": "R"}
+    assert set(second.columns) == {
+        *("PRES", "PRES_QC", "PRES_ERROR"),
+        *("DOXY", "DOXY_QC", "DOXY_ERROR"),
+    }
+    assert set(read_profiles(synthetic, ("BBP700", "DOXY"))[0].modes) == {"PRES", "BBP700", "DOXY"}
+
+
 def test_a_number_that_is_none_is_named() -> None:
     content = profile_file([a_cast()]).replace(b"6990001 ", b"Q990001 ")
     with pytest.raises(UnreadableProfile, match="PLATFORM_NUMBER is 'Q990001', no number"):

@@ -1,0 +1,1 @@
+"""The formats that products can be written in, a file each."""
