@@ -305,8 +305,7 @@ def test_a_decision_is_told_whole_and_on_one_page(path: Any) -> None:
 
 def test_decisions_are_numbered_through_and_listed() -> None:
     paths = sorted((DOCS / "adr").glob("0*.md"))
-    numbers = [int(path.stem[:4]) for path in paths]
-    assert len(set(numbers)) == len(numbers)
+    assert [int(path.stem[:4]) for path in paths] == list(range(1, len(paths) + 1))
     listed = [link for link in page("adr/README.md").links() if link.endswith(".md")]
     assert listed == [path.name for path in paths]
 
