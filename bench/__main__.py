@@ -20,6 +20,7 @@ MODULES = (
     "index",
     "planning",
     "accuracy",
+    "finish",
     "balance",
     "argopy_comparison",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controller.apps.argo.orders import ArchiveAddress
@@ -200,8 +200,10 @@ def run(
             watch=see,
         ) as (service, inbox),
     ):
+        received_at = time.time()
         for event in events:
-            inbox.put(event)
+            # The clock starts when the service can take them in, not while its engine starts.
+            inbox.put(replace(event, at=max(event.at, received_at)))
         service.run(lambda planner: bool(asked_to_stop) or ahead.is_over(planner, inbox))
     outcome.ended_at = time.time()
     return outcome
