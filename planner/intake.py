@@ -23,7 +23,10 @@ def subscription_added(books: Books, event: SubscriptionAdded) -> list[AnyComman
     if row is not None and event.subscription.version <= row.subscription.version:
         books.count_late(event)
         return []
+    left = () if row is None else row.subscription.datasets_not_in(event.subscription)
     due = books.registry.add(event.subscription)
+    for dataset in left:
+        _strike_from_pages(books, event.subscription.id, dataset)
     return [open_task(books, event.subscription, due, event.at)] if due else []
 
 
@@ -88,6 +91,14 @@ def turn_page(books: Books) -> list[AnyCommand]:
         if not page.keys:
             books.desk.pages.pop(0)
     return commands
+
+
+def _strike_from_pages(books: Books, subscription_id: str, dataset: str) -> None:
+    """Let what waits of a dataset be nothing to a subscription, though it come back to it."""
+    key = books.registry.key(subscription_id)
+    for page in books.desk.pages:
+        if page.dataset == dataset and key in page.keys:
+            page.keys.remove(key)
 
 
 def open_task(

@@ -125,6 +125,11 @@ class Subscription:
                 return Selection(view=view, updates=updates, place=place)
         return None
 
+    def datasets_not_in(self, other: Subscription) -> tuple[str, ...]:
+        """Return the datasets of this subscription that another one has no view of."""
+        kept = {view.dataset for view in other.views}
+        return tuple(view.dataset for view in self.views if view.dataset not in kept)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:

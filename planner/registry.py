@@ -70,6 +70,10 @@ class Registry:
         key = self._keys.get(subscription_id)
         return None if key is None else self.state.rows[key]
 
+    def key(self, subscription_id: str) -> int:
+        """Return the key of a subscription that stands."""
+        return self._keys[subscription_id]
+
     def by_key(self, key: int) -> Subscription | None:
         """Return the subscription of this key."""
         row = self.state.rows.get(key)

@@ -70,7 +70,8 @@ def _judges_at(books: Books, at: float) -> float:
     interval_s, judged_at = books.settings.scaling.judge_interval_s, books.desk.judged_at
     if interval_s <= 0:
         return at
-    if judged_at is None or judged_at + interval_s <= at:
+    # A clock that was set back must not put off all judging until it comes by again.
+    if judged_at is None or not judged_at <= at < judged_at + interval_s:
         books.desk.judged_at, books.changed = at, True
         return at
     return judged_at + interval_s

@@ -44,13 +44,13 @@ from planner.events import (
 )
 from planner.journal import decode_snapshot, decode_step, encode_snapshot, encode_step
 from planner.lifecycle import NodeState
-from planner.model import UpdateSpan
+from planner.model import Selection
 from planner.registry import Row
 from planner.results import ENDS
 from planner.scaling.policy import BUILT_IN, Policy
 from planner.scaling.view import Grow, Keep, Launch, NodePhase, Release, ScalingView, Wanted
 from planner.settings import PlannerSettings
-from tests.planner.building import ARGO, every, updates_of
+from tests.planner.building import every
 from tests.planner.invariants import check_books
 
 TICKS_AT_ONE_INSTANT_MAX = 20
@@ -60,13 +60,20 @@ _DONE_WITH = (Notify, StopPart, UndrainNode, WakeAt)
 
 
 @dataclass(slots=True, kw_only=True)
-class Wish:
-    """A standing subscription, and the updates that it was given as tasks."""
+class Share:
+    """What a standing subscription wants of one dataset, and the updates it was given as tasks."""
 
-    version: int
     backfill: bool
     since: int | None
     given: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class Wish:
+    """A standing subscription, with its share of each of its datasets."""
+
+    version: int
+    shares: dict[str, Share]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +132,7 @@ class World:
         self.restored: Planner | None = None
         self.unanswered: list[AnyCommand] = []
         self.wake_at: float | None = None
-        self.newest: int | None = None
+        self.newest: dict[str, int] = {}
         self.wishes: dict[str, Wish] = {}
         self.node_ids: list[str] = []
         self._attempts: dict[str, tuple[int, str]] = {}
@@ -169,16 +176,17 @@ class World:
         """Assert that every subscription was given every update since it was made."""
         assert not self.planner.books.desk.pages
         for name, wish in self.wishes.items():
-            row = self._row(name)
-            if row.paused or self.newest is None:
+            if self._row(name).paused:
                 continue
-            first = 0 if wish.backfill or wish.since is None else wish.since + 1
-            missing = set(range(max(first, 1), self.newest + 1)) - wish.given
-            assert not missing, f"{name} was never given {missing}"
+            for dataset, share in wish.shares.items():
+                first = 0 if share.backfill or share.since is None else share.since + 1
+                wanted = range(max(first, 1), self.newest.get(dataset, 0) + 1)
+                missing = set(wanted) - share.given
+                assert not missing, f"{name} was never given {missing} of {dataset}"
 
-    def covered_to(self, name: str) -> int | None:
+    def covered_to(self, name: str, dataset: str) -> int | None:
         """Return the last update that a subscription was offered, as the books have it."""
-        return self._row(name).covered_to.get(ARGO)
+        return self._row(name).covered_to.get(dataset)
 
     def _row(self, name: str) -> Row:
         rows = self.planner.books.registry.state.rows.values()
@@ -227,7 +235,7 @@ class World:
             case ProvisionNode():
                 self._check_caps(command)
             case CutTask():
-                self._check_span(command.subscription_id, command.version, updates_of(command))
+                self._check_selections(command)
             case WakeAt():
                 assert command.wake_at >= self.now
 
@@ -240,18 +248,28 @@ class World:
         assert money_left(books.fleet, scaling, self.now) >= -1e-9
         assert command.workers <= books.fleet.nodes[command.node_id].offer.slots_max
 
-    def _check_span(self, name: str, version: int, updates: UpdateSpan) -> None:
-        """Assert that no update is given twice, and to the version that stands."""
-        wish = self.wishes[name]
-        assert version == wish.version
+    def _check_selections(self, command: CutTask) -> None:
+        """Assert that a task is for the version that stands, and about each dataset once."""
+        wish = self.wishes[command.subscription_id]
+        assert command.version == wish.version
+        datasets = [selection.view.dataset for selection in command.selections]
+        assert 0 < len(set(datasets)) == len(datasets) == len(command.costs)
+        views = self._row(command.subscription_id).subscription.views
+        for selection in command.selections:
+            assert views[selection.place] == selection.view
+            self._check_span(command.subscription_id, selection)
+
+    def _check_span(self, name: str, selection: Selection) -> None:
+        """Assert that no update of a dataset is given twice."""
+        share, updates = self.wishes[name].shares[selection.view.dataset], selection.updates
         if updates.after is None:
-            assert not wish.given
-            assert wish.backfill
+            assert not share.given
+            assert share.backfill
         first = 0 if updates.after is None else updates.after + 1
         assert first <= updates.upto, f"a task about nothing: {updates}"
         span = set(range(first, updates.upto + 1))
-        assert not span & wish.given, f"{name} is given {span & wish.given} twice"
-        wish.given |= span
+        assert not span & share.given, f"{name} is given {span & share.given} twice"
+        share.given |= span
 
     def _check_ends(self, event: AnyEvent, commands: list[AnyCommand], before: set[str]) -> None:
         """Assert that each task ends once, and that its end is told or has another good reason."""

@@ -139,6 +139,22 @@ def test_an_update_in_a_page_is_nothing_to_a_version_that_left_its_dataset() -> 
     assert [ask.subscription_id for ask in every(steps, CutTask)] == ["a"]
 
 
+def test_what_waits_of_a_dataset_is_not_given_again_to_who_left_it_and_came_back() -> None:
+    planner = opened()
+    dispatch = replace(planner.settings.dispatch, matches_per_step_max=1)
+    planner = Planner(replace(planner.settings, dispatch=dispatch))
+    feed(planner, archive_stands(), ice_stands())
+    for name in ("a", "b"):
+        wish = replace(both(backfill=False), id=name)
+        feed(planner, SubscriptionAdded(at=0.0, subscription=wish))
+    feed(planner, update(1.0, 1))
+    left = replace(both(version=2, backfill=False), id="b", views=both().views[1:])
+    back = replace(both(version=3), id="b")
+    added = [SubscriptionAdded(at=1.0, subscription=wish) for wish in (left, back)]
+    steps = feed(planner, *added, Ticked(at=1.0), Ticked(at=1.0))
+    assert [named(ask) for ask in every(steps, CutTask)] == ["b-v3-to-u1"]
+
+
 def cut_in_two(ask: CutTask) -> TaskCut:
     """Return a cut with a part of each dataset, the second one first in the list."""
     parts = tuple(

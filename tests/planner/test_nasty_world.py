@@ -46,14 +46,24 @@ from planner.events import (
     SubscriptionPaused,
     SubscriptionRemoved,
     SubscriptionResumed,
+    TaskCut,
     TaskRefused,
+    UpdateArrived,
 )
 from planner.importance import ORDERS
 from planner.lifecycle import NodeState
-from planner.model import NodeOffer
+from planner.model import Features, NodeOffer, PartSpec
 from planner.settings import DispatchSettings, PlannerSettings, ScalingSettings
-from tests.planner.building import archive_stands, cut, finished, product, subscription, update
-from tests.planner.nasty import POLICIES, Fickle, Wish, World
+from tests.planner.building import (
+    ARGO,
+    IN_THE_MEDITERRANEAN,
+    NOTHING,
+    finished,
+    product,
+    subscription,
+    view,
+)
+from tests.planner.nasty import POLICIES, Fickle, Share, Wish, World
 
 EXAMPLES = 150
 """Stories told, 60 moves and more each: what some 15 seconds allow."""
@@ -75,6 +85,19 @@ BIG = NodeOffer(
     quantum_s=60.0,
 )
 NAMES = ("a", "b", "c", "d")
+ICE, MOORINGS = "10.5067/ice", "10.1234/moorings"
+DATASETS = (ARGO, ARGO, ICE, MOORINGS)
+"""Where updates come, the first more often; of the ice is known only that they came."""
+WANTED = (
+    (ARGO,),
+    (ARGO,),
+    (ARGO, ICE),
+    (ICE, ARGO),
+    (ICE,),
+    (MOORINGS, ARGO, ICE),
+    (MOORINGS, ICE),
+)
+"""What a subscription may be to."""
 PLACES = (*range(6), 9, 14, 30)
 """How far back in a list something lies that is said again, or that something befalls."""
 
@@ -93,6 +116,7 @@ SCALING: Choices = {
     "margin_s": (0.0, 10.0),
     "threshold_s": (5.0, 60.0),
     "signal_interval_s": (0.0, 5.0),
+    "judge_interval_s": (0.0, 0.0, 0.7, 30.0),
     "registration_s_max": (12.3, 30.1),
 }
 DISPATCH: Choices = {
@@ -114,7 +138,7 @@ class NastyWorld:
         self.versions = dict.fromkeys(NAMES, 0)
         self.world.happen(OffersChanged(at=START_AT, offers=(SMALL, BIG)))
         if number is not None:
-            self.arrive(number)
+            self.arrive(ARGO, number)
 
     def move_the_clock(self, by_s: float) -> None:
         self.world.now += by_s
@@ -141,30 +165,35 @@ class NastyWorld:
     def restart(self) -> None:
         self.world.restart()
 
-    def wish(self, name: str, **wishes: Any) -> None:
+    def wish(self, name: str, datasets: tuple[str, ...], priority: float, **wishes: Any) -> None:
         self.versions[name] += 1
-        priority = wishes.pop("priority")
         wanted = subscription(name, version=self.versions[name], **wishes)
+        views = tuple(replace(view(), dataset=dataset) for dataset in datasets)
+        wanted = replace(wanted, views=views, priority=priority)
         old = self.world.wishes.get(name)
-        if old is None:
-            self.world.wishes[name] = Wish(
-                version=wanted.version, backfill=wanted.backfill, since=self.world.newest
-            )
-        else:
-            old.version = wanted.version
-            if self.world.covered_to(name) is None:
-                old.backfill = wanted.backfill
-        added = SubscriptionAdded(at=self.at(), subscription=replace(wanted, priority=priority))
-        self.world.happen(added)
+        self.world.wishes[name] = Wish(
+            version=wanted.version,
+            shares={each: self.share(name, each, old, wanted.backfill) for each in datasets},
+        )
+        self.world.happen(SubscriptionAdded(at=self.at(), subscription=wanted))
+
+    def share(self, name: str, dataset: str, old: Wish | None, backfill: bool) -> Share:
+        """Return what a version of a subscription wants of a dataset: no less than the last one."""
+        share = old.shares.get(dataset) if old else None
+        if share is None:
+            return Share(backfill=backfill, since=self.world.newest.get(dataset))
+        if self.world.covered_to(name, dataset) is None:
+            share.backfill = backfill
+        return share
 
     def change_mind(self, name: str, kind: type[Any]) -> None:
         self.world.happen(kind(at=self.at(), subscription_id=name))
         if kind is SubscriptionRemoved:
             self.world.wishes.pop(name, None)
 
-    def update(self, ahead: int) -> None:
-        newest = self.world.newest
-        self.arrive(ahead if newest is None else newest + ahead)
+    def update(self, dataset: str, ahead: int) -> None:
+        newest = self.world.newest.get(dataset)
+        self.arrive(dataset, ahead if newest is None else newest + ahead)
 
     def answer_and_go_on(self, place: int) -> None:
         """Answer a command now and once more later: a doubled message."""
@@ -220,13 +249,15 @@ class NastyWorld:
         assert not books.backlog.tasks, "tasks wait, and nobody will wake the planner"
         world.check_given()
 
-    def arrive(self, number: int) -> None:
-        newest = self.world.newest
-        event = archive_stands(self.at()) if number == 0 else update(self.at(), number)
-        self.world.newest = number if newest is None else max(newest, number)
+    def arrive(self, dataset: str, number: int) -> None:
+        newest = self.world.newest.get(dataset)
+        known = NOTHING if number == 0 else None if dataset == ICE else IN_THE_MEDITERRANEAN
+        event = UpdateArrived(at=self.at(), dataset=dataset, number=number, observations=known)
+        self.world.newest[dataset] = number if newest is None else max(newest, number)
         for wish in self.world.wishes.values():
-            if newest is None and not wish.backfill:
-                wish.since = number - 1
+            share = wish.shares.get(dataset)
+            if newest is None and share and not share.backfill:
+                share.since = number - 1
         self.say(event)
 
     def say(self, *events: AnyEvent) -> None:
@@ -252,10 +283,8 @@ class NastyWorld:
     def good_answer(self, command: AnyCommand) -> AnyEvent | None:
         at = self.at()
         match command:
-            case CutTask(task_id=task_id):
-                number = int(task_id[1:].partition(".")[0])
-                files = [(7 * number + 31 * part) % 500 for part in range(number % 4 + 1)]
-                return cut(task_id, at, *files)
+            case CutTask():
+                return cut_somehow(command, at)
             case RunPart():
                 return finished(command, at, run_s=0.1 + len(command.part_id) / 3)
             case CombineProduct(task_id=task_id, attempt=attempt):
@@ -293,6 +322,21 @@ class NastyWorld:
         return good
 
 
+def cut_somehow(command: CutTask, at: float) -> TaskCut:
+    """Return the cut of a task; one dataset or another may turn out to hold nothing of it."""
+    number = int(command.task_id[1:].partition(".")[0])
+    parts = []
+    for place, selection in enumerate(command.selections):
+        count = (number + place) % 4 + (len(command.selections) == 1)
+        for part in range(max(count, selection.is_first)):
+            files = (7 * number + 31 * part + 101 * place) % 500
+            features = Features(files=files, values=2 * files)
+            parts.append(PartSpec(extent=selection.view.extent, features=features, selection=place))
+    return TaskCut(
+        at=at, task_id=command.task_id, parts=tuple(parts), partitioner="balanced", version="1"
+    )
+
+
 MOVES: tuple[tuple[int, Callable[..., None], Choices], ...] = (
     (
         12,
@@ -316,6 +360,7 @@ MOVES: tuple[tuple[int, Callable[..., None], Choices], ...] = (
         NastyWorld.wish,
         {
             "name": NAMES,
+            "datasets": WANTED,
             "deadline_s": (None, 3.0, 20.0, 300.0),
             "firm": (False, False, True),
             "backfill": (True, True, False),
@@ -330,7 +375,7 @@ MOVES: tuple[tuple[int, Callable[..., None], Choices], ...] = (
             "kind": (SubscriptionPaused, SubscriptionResumed, SubscriptionRemoved),
         },
     ),
-    (4, NastyWorld.update, {"ahead": (0, 1, 1, 1, 3)}),
+    (5, NastyWorld.update, {"dataset": DATASETS, "ahead": (0, 1, 1, 1, 3)}),
     (2, NastyWorld.workers_come_and_go, {"place": PLACES, "workers": (0, 1, 2, 3)}),
     (1, NastyWorld.a_node_goes, {"place": PLACES, "end": ("lost", "removed", "refused")}),
     (1, NastyWorld.change_settings, {"salt": range(1000)}),

@@ -210,3 +210,19 @@ def test_tasks_that_wait_are_judged_by_how_long_delivering_has_come_to_take() ->
     entry = planner.books.backlog.queue.get(waiting)
     assert entry is not None
     assert entry.due_at == 600.0 - task.reserve_s
+
+
+def test_a_clock_that_was_set_back_does_not_put_off_judging_until_it_comes_by_again() -> None:
+    planner = Planner(PlannerSettings(scaling=ScalingSettings(policy="none", judge_interval_s=5.0)))
+    feed(planner, OffersChanged(at=9000.0, offers=(OFFER,)), archive_stands(9000.0))
+    feed(planner, Ticked(at=9000.0))
+    opened_task(planner, 100, at=1000.0)
+    assert every(planner.handle(Ticked(at=1000.0)), ProvisionNode)
+
+
+def test_what_comes_while_judging_is_put_off_is_judged_at_its_end() -> None:
+    planner = Planner(PlannerSettings(scaling=ScalingSettings(policy="none", judge_interval_s=5.0)))
+    feed(planner, OffersChanged(at=0.0, offers=(OFFER,)), archive_stands(), Ticked(at=0.0))
+    opened_task(planner, 100, at=1.0)
+    assert planner.handle(Ticked(at=1.0)) == [WakeAt(wake_at=5.0)]
+    assert every(planner.handle(Ticked(at=5.0)), ProvisionNode)
