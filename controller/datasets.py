@@ -43,7 +43,7 @@ class Datasets(Mapping[str, Dataset]):
     Raises
     ------
     ArchiveError
-        An archive is given, but every dataset names its own.
+        An archive is given, but every dataset names its own; or an older index without its archive.
     """
 
     def __init__(self, settings: Settings, places: Places) -> None:
@@ -59,10 +59,30 @@ class Datasets(Mapping[str, Dataset]):
                 " an archive of its own",
                 fix="Leave --archive out, or leave the archive of one dataset out",
             )
+        if places.since is not None and self._given is None:
+            raise ArchiveError(
+                f"it is not said which archive {places.since} is an older index of",
+                fix="Give --archive too, and leave the archive of that dataset out of the settings",
+            )
 
     def identifiers(self) -> Mapping[str, str]:
         """Return the identifier of each dataset by its alias."""
         return {alias: each.identifier for alias, each in self._settings.datasets.items()}
+
+    def refuse_unused_index(self) -> None:
+        """Refuse an older index whose dataset nobody has opened: it would change nothing.
+
+        Raises
+        ------
+        ArchiveError
+        """
+        given = self._settings.datasets[self._given].identifier if self._given else None
+        if self._places.since is not None and given not in self._open:
+            raise ArchiveError(
+                f"no subscription is to dataset {self._given}, of which {self._places.since} is an"
+                " older index",
+                fix="Leave --since out, or name that dataset in a subscription",
+            )
 
     def application(self, identifier: str) -> Application:
         """Return the application that serves a dataset; opens it.

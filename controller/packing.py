@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -21,7 +21,7 @@ from fsspec.core import url_to_fs
 
 from controller.apps.storage import replacing
 from controller.build import VERSION
-from controller.product_files import manifest_url
+from controller.product_files import crate_url, manifest_url
 from planner.model import Product
 
 PACKAGE_ENDING = ".zip"
@@ -70,7 +70,7 @@ def pack(order: PackOrder) -> Product:
     made = [combine(given) for combine, given in order.members]
     with TemporaryDirectory(prefix="slackwater-") as folder:
         local = Path(folder) / "package.zip"
-        _write(local, [url for each in made for url in (each.url, manifest_url(each.url))])
+        _write(local, [url for each in made for url in _files_of(each)])
         with local.open("rb") as packed:
             sha256 = hashlib.file_digest(packed, "sha256").hexdigest()
             packed.seek(0)
@@ -88,6 +88,15 @@ def pack(order: PackOrder) -> Product:
     with replacing(manifest_url(order.product_url)) as file:
         file.write(json.dumps(_manifest(order, product, made), indent=1).encode())
     return product
+
+
+def _files_of(product: Product) -> Iterator[str]:
+    """Yield the URLs of a product, its RO-Crate, if it has one, and its manifest."""
+    yield product.url
+    filesystem, crate = url_to_fs(crate_url(product.url))
+    if filesystem.exists(crate):
+        yield crate_url(product.url)
+    yield manifest_url(product.url)
 
 
 def _write(local: Path, urls: Sequence[str]) -> None:

@@ -93,23 +93,31 @@ def cut_task(
         return _pieces(command.partitioner, request, partitioners, run)
 
     cuts = [
-        _cut_selection(command, place, load, wanted, ask)
-        for place, (load, wanted) in enumerate(zip(loads, _shares(command, loads), strict=True))
+        _cut_selection(command, place, load, share, ask)
+        for place, (load, share) in enumerate(zip(loads, _shares(command, loads), strict=True))
     ]
     fallback = next((cut.fallback for cut in cuts if cut.fallback), "")
     last = next((cut for cut in cuts if cut.fallback), cuts[0])
     return replace(last, parts=tuple(p for cut in cuts for p in cut.parts), fallback=fallback)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How many parts of those wanted, and of those allowed, are for one selection."""
+
+    wanted: int
+    parts_max: int
+
+
 def _cut_selection(
-    command: CutTask, place: int, load: KnownLoad, wanted: int, ask: Callable[[CutRequest], Answer]
+    command: CutTask, place: int, load: KnownLoad, share: Share, ask: Callable[[CutRequest], Answer]
 ) -> Cut:
     """Cut what a task delivers of one dataset."""
     selection, costs = command.selections[place], command.costs[place]
     extent = selection.view.extent
     inside = None if load.density is None else load.density.within(extent)
     window = _closed(extent, inside, load.period)
-    n = count_parts(command, place, inside, wanted)
+    n = count_parts(command, place, inside, share)
     request = CutRequest(extent=window, density=inside, costs=costs, n=n)
     pieces, partitioner, fallback = ask(request)
     parts = _priced(_reopened(pieces, window, extent), inside, place)
@@ -124,8 +132,8 @@ def _cut_selection(
     )
 
 
-def _shares(command: CutTask, loads: Sequence[KnownLoad]) -> list[int]:
-    """Return how many parts of those wanted each selection may have, by its predicted work."""
+def _shares(command: CutTask, loads: Sequence[KnownLoad]) -> list[Share]:
+    """Return how many parts each selection may have, by its predicted work: at least one."""
     works_s = [
         None if load.density is None else float(load.density.cost_s(costs, s.view.extent).sum())
         for load, costs, s in zip(loads, command.costs, command.selections, strict=True)
@@ -134,19 +142,25 @@ def _shares(command: CutTask, loads: Sequence[KnownLoad]) -> list[int]:
     typical_s = max(sum(known_s) / len(known_s) if known_s else 0.0, TIME_S_MIN)
     weights = [typical_s if work_s is None else work_s for work_s in works_s]
     whole = max(sum(weights), TIME_S_MIN)
-    return [max(1, round(command.parts_wanted * weight / whole)) for weight in weights]
+    return [
+        Share(
+            wanted=max(1, round(command.parts_wanted * weight / whole)),
+            parts_max=max(1, math.floor(command.parts_max * weight / whole)),
+        )
+        for weight in weights
+    ]
 
 
 def count_all_parts(command: CutTask, loads: Sequence[KnownLoad]) -> int:
     """Return how many parts a task would be cut into, without cutting it."""
     shares = _shares(command, loads)
     return sum(
-        count_parts(command, place, load.density, wanted)
-        for place, (load, wanted) in enumerate(zip(loads, shares, strict=True))
+        count_parts(command, place, load.density, share)
+        for place, (load, share) in enumerate(zip(loads, shares, strict=True))
     )
 
 
-def count_parts(command: CutTask, place: int, density: Density | None, wanted: int) -> int:
+def count_parts(command: CutTask, place: int, density: Density | None, share: Share) -> int:
     """Return how many parts the selection at a place should have, by its predicted run time.
 
     As many as wanted, but fewer where they would be shorter than `part_s_min`, and more where they
@@ -155,13 +169,13 @@ def count_parts(command: CutTask, place: int, density: Density | None, wanted: i
     and the selection gets what is wanted.
     """
     if density is None:
-        return wanted
+        return min(share.wanted, share.parts_max)
     extent = command.selections[place].view.extent
     work_s = float(density.cost_s(command.costs[place], extent).sum())
     worthwhile = work_s / command.part_s_min if command.part_s_min > 0 else math.inf
     short_enough = work_s / command.part_s_max
-    most = math.floor(min(wanted, worthwhile))
-    return max(1, most, math.ceil(min(short_enough, command.parts_max)))
+    most = math.floor(min(share.wanted, share.parts_max, worthwhile))
+    return max(1, most, math.ceil(min(short_enough, share.parts_max)))
 
 
 def _closed(extent: Extent, density: Density | None, period_of_data: Period | None) -> Extent:

@@ -74,6 +74,7 @@ def plan(  # noqa: PLR0913 - one for each option of the command
             destinations=destinations,
             now=time.time(),
         )
+        job.datasets.refuse_unused_index()
         warn(wishes.warnings)
         believed = beliefs(job, calibration)
         tell(believed.values())

@@ -13,7 +13,7 @@ from controller.apps.command.placeholders import placed
 from controller.config.checked import check
 from controller.config.commands import CommandSettings
 from controller.config.mirror import Orders, Rules, build, model_of
-from controller.config.yaml_lines import Where, read_document
+from controller.config.yaml_lines import Document, Fault, Where, read_document
 from planner.settings import (
     CuttingSettings,
     DispatchSettings,
@@ -265,7 +265,7 @@ def read_settings(path: str | Path | None) -> Settings:
     document = read_document(path)
     document = replace(document, value=_spelled_out(document.value))
     model, faults = check(document, model_of(Settings, RULES, ORDERS), _dotted)
-    document.refuse(faults)
+    document.refuse([*faults, *_doubled_datasets(document)])
     assert model is not None
     return _placed(build(Settings, model), str(Path(path).absolute().parent))
 
@@ -299,6 +299,30 @@ def _spelled_out(value: Any) -> Any:
         for alias, said in value["datasets"].items()
     }
     return {**value, "datasets": datasets}
+
+
+def bare_doi(identifier: str) -> str:
+    """Return an identifier without what may stand before a DOI: both name the same dataset."""
+    return identifier.removeprefix("https://doi.org/").removeprefix("doi:")
+
+
+def _doubled_datasets(document: Document) -> list[Fault]:
+    """Return what makes it doubtful which dataset a subscription names."""
+    said = document.value.get("datasets") if isinstance(document.value, dict) else None
+    datasets = said if isinstance(said, dict) else {}
+    owners: dict[str, str] = {}
+    faults: list[Fault] = []
+    for alias, each in datasets.items():
+        identifier = each.get("identifier") if isinstance(each, dict) else None
+        if not isinstance(identifier, str) or not identifier:
+            continue
+        owner = owners.setdefault(bare_doi(identifier), alias)
+        line = document.line(("datasets", alias, "identifier"))
+        if owner != alias:
+            faults.append(Fault(line, f"{identifier!r} is dataset {owner!r} already"))
+        if identifier != alias and identifier in datasets:
+            faults.append(Fault(line, f"{identifier!r} is the name of another dataset"))
+    return faults
 
 
 def _dotted(where: Where) -> tuple[str, Where]:

@@ -21,6 +21,7 @@ from pydantic import (
 from controller.config.bbox import is_counted_to_360, parse_bbox
 from controller.config.checked import Describe, check, hint
 from controller.config.iso8601 import parse_duration, parse_instant, parse_interval
+from controller.config.settings import bare_doi
 from controller.config.yaml_lines import Document, Fault, Where, read_document
 from controller.destinations import Destinations
 from controller.ports import Options
@@ -152,9 +153,9 @@ def _read_id(text: str) -> str:
 
 def _read_dataset(text: str, info: ValidationInfo) -> str:
     identifiers = _rules(info).datasets.identifiers()
-    identifier = text.removeprefix("https://doi.org/").removeprefix("doi:")
-    if identifier in identifiers.values():
-        return identifier
+    named = {bare_doi(identifier): identifier for identifier in identifiers.values()}
+    if bare_doi(text) in named:
+        return named[bare_doi(text)]
     if text not in identifiers:
         known = hint(text, [*identifiers, *identifiers.values()])
         raise ValueError(f"unknown dataset {text!r}. {known}")

@@ -139,9 +139,9 @@ class UnlistedSource:
 class FolderSource:
     """Follows the files of one folder and keeps the listing up with them.
 
-    A file is new when its size or its time of change (or the store's tag) is another one. So files
-    should be moved into the folder when they are whole; one whose name begins with a dot is not
-    seen.
+    A file is new when its size or its time of change (or the store's tag) is another one, or when
+    the index says for the first time where it lies. So files should be moved into the folder when
+    they are whole; one whose name begins with a dot is not seen.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ class FolderSource:
         self._refuse_loss(there)
         places = self._places(there)
         self._faults = places.faults if places else ()
-        changed = self.listing.changed(there)
+        changed = self.listing.changed(there, places)
         if not changed:
             self.listing.forget_missing(there, places)
             return None

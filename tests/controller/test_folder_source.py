@@ -107,9 +107,29 @@ def test_an_index_says_where_the_changes_lie(tmp_path: Path) -> None:
     update = told.look()
     assert update is not None
     assert update.observations is not None
-    assert (update.observations.longitude, update.observations.latitude) == ((-170.0,), (-5.0,))
+    assert update.observations.longitude == (0.0, -170.0)
+    assert update.observations.latitude == (0.0, -5.0)
     assert update.observations.parameter_sets == (("sst",),)
     assert told.faults() == ()
+
+
+def test_a_file_whose_row_comes_later_is_told_when_it_comes(tmp_path: Path) -> None:
+    row = COLUMNS + "a.nc,2020-01-01,10,20\n"
+    write(tmp_path, "a.nc")
+    write(tmp_path, "index.csv", text=row)
+    told = source(tmp_path, "index.csv")
+    write(tmp_path, "b.nc")
+    unplaced = told.look()
+    assert unplaced is not None
+    assert unplaced.observations is not None
+    assert len(unplaced.observations) == 0
+    write(tmp_path, "index.csv", text=row + "b.nc,2020-01-02,30,40\n")
+    update = told.look()
+    assert update is not None
+    assert update.observations is not None
+    assert (update.observations.longitude, update.observations.latitude) == ((40.0,), (30.0,))
+    assert files(told, 1, 2) == ["b.nc"]
+    assert told.look() is None
 
 
 def test_a_torn_index_changes_nothing(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from controller.config.settings import (
 from controller.config.subscriptions import read_subscriptions
 from controller.demo.archive import DemoArchive, make_archive, reprocess
 from controller.destinations import Destinations
-from controller.errors import NodeError
+from controller.errors import ArchiveError, NodeError
 from controller.interruption import SIGNALS, Interrupted, interruptible
 from controller.job import BOOTS_FAILED_MAX, Job, open_job, opening
 from controller.wiring import working_folders
@@ -263,3 +263,25 @@ def test_a_job_that_is_asked_to_stop_takes_down_what_it_has_started(
     assert len(ours) >= 4
     assert [each for each in ours if runs(each) and "tracker" not in str(command_line(each))] == []
     assert {path.name for path in (tmp_path / "job").iterdir()} == {"wishes.yaml"}
+
+
+def test_an_older_index_must_be_of_an_archive_that_is_named(tmp_path: Path) -> None:
+    own = DatasetSettings(identifier=ARGO_DOI, archive=str(tmp_path))
+    with working_folders(tmp_path) as folders, pytest.raises(ArchiveError, match="older index of"):
+        open_job(
+            replace(settings(), datasets={"argo": own}),
+            None,
+            Destinations(roots=(str(tmp_path),)),
+            folders,
+            since=tmp_path / "older.txt",
+        )
+
+
+def test_an_older_index_of_a_dataset_that_nobody_wants_is_refused(tmp_path: Path) -> None:
+    destinations = Destinations(roots=(str(tmp_path),))
+    with working_folders(tmp_path) as folders:
+        older = tmp_path / "older.txt"
+        job = open_job(settings(), str(tmp_path), destinations, folders, since=older)
+        with pytest.raises(ArchiveError, match=r"dataset argo, of which .*older\.txt"):
+            job.datasets.refuse_unused_index()
+        open_job(settings(), str(tmp_path), destinations, folders).datasets.refuse_unused_index()

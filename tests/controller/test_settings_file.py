@@ -134,3 +134,19 @@ def test_the_defaults_keep_the_rules(tmp_path: Path) -> None:
         if (value := getattr(scaling, one.name)) is not None
     )
     assert read(tmp_path, f"planner:\n  scaling:\n{written}") == Settings()
+
+
+def test_it_must_be_clear_which_dataset_a_name_means(tmp_path: Path) -> None:
+    assert faults(
+        tmp_path,
+        """\
+datasets:
+  argo: 10.17882/42182
+  near: {identifier: "https://doi.org/10.17882/42182", archive: /data}
+  ice: {identifier: argo, archive: /ice}
+  own: own
+""",
+    ) == [
+        "line 3: 'https://doi.org/10.17882/42182' is dataset 'argo' already",
+        "line 4: 'argo' is the name of another dataset",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from controller.errors import FileFault
 from planner.errors import InvalidSubscription
 from planner.extent import ALWAYS, GLOBE, Box, Extent, Period
 from planner.model import View
-from tests.controller.known import Known
+from tests.controller.known import Known, known_argo
 
 NOW = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 DOI = "10.17882/42182"
@@ -133,6 +134,7 @@ subscriptions:
     [
         ("[]", "", "dataset is empty"),
         ("[argo, argo]", "", "dataset names one twice"),
+        (f"[argo, 'doi:{DOI}']", "", "dataset names one twice"),
         ("[argo, agro]", "", "unknown dataset 'agro'. Did you mean argo?"),
         ("[argo, sst]", "parameters: [TEMP]", "dataset 10.5067/sst has none of TEMP"),
         ("[argo, sst]", "parameters: [TEMP, ise]", "unknown parameter 'ise'. Did you mean ice"),
@@ -173,6 +175,20 @@ subscriptions:
     ).subscriptions
     assert first.views == second.views
     assert first.views[0].extent.box.crosses_antimeridian
+
+
+def test_a_dataset_can_be_named_as_the_settings_write_its_identifier(tmp_path: Path) -> None:
+    known = known_argo()
+    written = f"https://doi.org/{DOI}"
+    known = replace(
+        known, aliases={"argo": written}, applications={written: known.applications[DOI]}
+    )
+    path = tmp_path / "subscriptions.yaml"
+    for name in ("argo", DOI, written, f"doi:{DOI}"):
+        path.write_text(f"subscriptions: [{{id: a, dataset: '{name}'}}]")
+        read_subscriptions(
+            path, datasets=known, destinations=Destinations(roots=(str(tmp_path),)), now=0.0
+        )
 
 
 def test_a_deadline_can_be_an_instant(tmp_path: Path) -> None:

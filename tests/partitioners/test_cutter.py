@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from partitioners.catalogue import BUILT_IN, Partitioners
-from partitioners.cutter import Cut, KnownLoad, count_parts, cut_task
+from partitioners.cutter import Cut, KnownLoad, Share, count_parts, cut_task
 from partitioners.linear import Linear
 from partitioners.protocol import CutRequest, Partitioner, PartitionerFailed
 from planner.commands import CutTask
@@ -54,7 +54,8 @@ def cut_command(
 
 
 def counted(command: CutTask, density: Density | None) -> int:
-    return count_parts(command, 0, density, command.parts_wanted)
+    share = Share(wanted=command.parts_wanted, parts_max=command.parts_max)
+    return count_parts(command, 0, density, share)
 
 
 def even_load(
@@ -200,6 +201,16 @@ def test_datasets_share_the_parts_by_their_work() -> None:
     assert {part.features.files for part in cut.parts} == {100}
     loads[1] = KnownLoad()
     assert [p.selection for p in cut_task(command, loads, BUILT_IN).parts] == [0] * 5 + [1] * 5
+
+
+def test_parts_max_is_for_all_datasets_of_a_task_together() -> None:
+    command = cut_command(part_s_min=0.0, part_s_max=1.0)
+    command = replace(
+        command, selections=command.selections * 3, costs=(PER_FILE,) * 3, parts_max=10
+    )
+    loads = [KnownLoad(density=even_load(masses)) for masses in (100, 300, 1000)]
+    assert len(cut_task(command, loads, BUILT_IN).parts) <= 10
+    assert len(cut_task(replace(command, parts_wanted=10), loads, BUILT_IN).parts) <= 10
 
 
 @dataclass(frozen=True)

@@ -116,10 +116,16 @@ class Listing:
         """The number of the last update."""
         return self._state.newest
 
-    def changed(self, files: Files) -> tuple[str, ...]:
-        """Return the paths of files that are new or not what they were, sorted."""
-        known = self._state.files
-        return tuple(sorted(path for path, file in files.items() if known.get(path) != file))
+    def changed(self, files: Files, places: Places | None = None) -> tuple[str, ...]:
+        """Return the paths of files that are new or not what they were, sorted.
+
+        One that has a place now and had none counts too: until now it was not served.
+        """
+        known, before = self._state.files, self._state.places
+        changed = {path for path, file in files.items() if known.get(path) != file}
+        if places is not None and before is not None:
+            changed |= files.keys() & (set(places.paths) - set(before.paths))
+        return tuple(sorted(changed))
 
     def gone(self, files: Files) -> int:
         """Return how many known files are not there any more."""
