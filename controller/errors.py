@@ -8,7 +8,19 @@ from planner.errors import SlackwaterError
 
 
 class ArchiveError(SlackwaterError):
-    """An archive, its index or one of its files cannot be read as it should."""
+    """An archive, its index or one of its files cannot be read as it should.
+
+    Parameters
+    ----------
+    what, fix : str
+        See `SlackwaterError`.
+    retry : bool
+        Whether another try may succeed (an archive that was away may be back; a torn file stays).
+    """
+
+    def __init__(self, what: str, *, fix: str = "", retry: bool = False) -> None:
+        super().__init__(what, fix=fix)
+        self.retry = retry
 
 
 class StorageError(SlackwaterError):

@@ -75,6 +75,7 @@ def archive_with(folder: Path, files: Mapping[str, bytes]) -> ArchiveAddress:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
     folder.mkdir(exist_ok=True)
+    (folder / "ar_index_global_prof.txt").touch()
     return ArchiveAddress(url=str(folder))
 
 

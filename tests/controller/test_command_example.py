@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from controller.demo.archive import DemoArchive
+from controller.product_files import CRATE_ENDING
 from tests.controller.conftest import Command
 from tests.controller.runs import Ended, files, slackwater
 
@@ -165,6 +166,7 @@ subscriptions:
     with zipfile.ZipFile(found) as package:
         names = package.namelist()
         assert {Path(name).suffix for name in names} == {".nc", ".csv", ".json"}
+        assert [name for name in names if name.endswith(CRATE_ENDING)]
         (quakes,) = (name for name in names if name.endswith(".csv"))
         lines = package.read(quakes).decode().splitlines()
     events = catalogue(example, lambda event: -60 <= float(event["latitude"]) < 60)

@@ -174,6 +174,37 @@ def test_two_archives_make_one_product_that_says_which_file_came_from_where(
         assert dataset.doi == f"{ARGO_DOI} {identifier}"
 
 
+ONE_AND_BOTH = """
+subscriptions:
+  - {id: both, dataset: [argo, argo-north], parameters: TEMP}
+  - {id: one, dataset: argo, parameters: TEMP}
+"""
+
+
+def test_an_archive_that_goes_away_fails_what_needs_it_and_nothing_else(tmp_path: Path) -> None:
+    south = make_archive(tmp_path / "south", profiles=150, seed=3)
+    north = make_archive(tmp_path / "north", profiles=150, seed=4)
+    datasets = {
+        "argo": DatasetSettings(identifier=ARGO_DOI),
+        "argo-north": DatasetSettings(identifier="north", archive=str(north.folder)),
+    }
+    planner = replace(
+        BASE,
+        scaling=replace(BASE.scaling, put_off_launches=False),
+        dispatch=DispatchSettings(attempts_max=2, retry_s=0.1, retry_s_max=0.1),
+    )
+    given = replace(settings(planner), datasets=datasets)
+    with opened(tmp_path / "job", south.folder, given, ONE_AND_BOTH) as (job, wishes):
+        events = opening(job, wishes)
+        north.folder.rename(tmp_path / "away")
+        results = jobs.run(job, events)
+    ends = {task.subscription_id: task for task in results.tasks.values()}
+    assert ends["one"].outcome is NoticeKind.DELIVERED
+    assert ends["both"].outcome is NoticeKind.FAILED
+    assert "failed after 2 attempts: the archive" in ends["both"].text
+    assert not (tmp_path / "job/products/both").exists()
+
+
 def test_a_wave_in_the_middle_becomes_increments_and_the_journal_replays(tmp_path: Path) -> None:
     archive = make_archive(tmp_path / "archive", profiles=150, seed=9)
     journal = tmp_path / "journal.jsonl"

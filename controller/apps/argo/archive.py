@@ -185,6 +185,25 @@ class Archive:
             names = self._file_names(place)
         return tuple(name for name in names if "index" in name and name.endswith(INDEX_ENDINGS))
 
+    def assure_presence(self) -> None:
+        """Make sure that the archive is still there: it had an index when it was opened.
+
+        Raises
+        ------
+        ArchiveError
+            It is gone, or its folder is as empty as the place where a disk was mounted.
+        """
+        try:
+            names = self.index_names()
+        except ArchiveError as error:
+            raise ArchiveError(error.what, fix=error.fix, retry=True) from error
+        if not names:
+            raise ArchiveError(
+                f"the archive {self.address.url} has no index files any more",
+                fix="It may be away: see that its folder is mounted",
+                retry=True,
+            )
+
     @contextmanager
     def open_index(self, name: str) -> Iterator[IO[bytes]]:
         """Open an index file at the top of the archive, unpacked if its name ends in ``.gz``.

@@ -71,7 +71,7 @@ def extract(order: ExtractOrder) -> Fragment:
             gathering.leave_out(file, str(error))
     if gathering.left_out:
         # Bad files are left out; an archive that went away must not make a product full of holes.
-        archive.index_names()
+        archive.assure_presence()
     fragment = write_fragment(order.fragment_url, gathering.harvest())
     return replace(fragment, shared=reader.spared)
 

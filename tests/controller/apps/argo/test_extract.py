@@ -183,8 +183,17 @@ def test_a_file_renamed_in_delayed_mode_is_found_and_says_so(tmp_path: Path) -> 
 
 
 def test_an_archive_that_has_gone_away_is_no_empty_product(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="gone"):
+    with pytest.raises(ArchiveError, match="gone") as told:
         extracted(ArchiveAddress(url=str(tmp_path / "gone")), listed(["a.nc"]), tmp_path / "f.npz")
+    assert told.value.retry
+    assert not (tmp_path / "f.npz").exists()
+
+
+def test_an_archive_whose_disk_is_not_mounted_any_more_is_no_empty_product(tmp_path: Path) -> None:
+    (tmp_path / "mount").mkdir()
+    with pytest.raises(ArchiveError, match="no index files any more") as told:
+        extracted(ArchiveAddress(url=str(tmp_path / "mount")), listed(["a.nc"]), tmp_path / "f.npz")
+    assert told.value.retry
     assert not (tmp_path / "f.npz").exists()
 
 
