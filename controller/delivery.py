@@ -45,6 +45,9 @@ MANIFEST_BYTES_MAX = 256 * 2**20
 
 _TOKEN_BYTES = 4
 
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,15}", re.ASCII)
+"""What a command's product may end with, or a package: nearly anything, as the operator says."""
+
 _FULL = "Free space there; it is tried again"
 _CAUSES = {
     errno.ENOSPC: ("is full", _FULL, True),
@@ -98,7 +101,10 @@ def deliver(
             replaced = folder.in_another_format(staged.name, told)
             folder.remove(f"{staged.product_id}{MANIFEST_ENDING}")
             folder.place(staged.name, staged.product_blocks())
-            for path in staged.others():
+            others = staged.others()
+            if crate_url(staged.path) not in others:
+                folder.remove(f"{staged.product_id}{CRATE_ENDING}")
+            for path in others:
                 folder.place(file_name(path), staged.blocks(path))
             if replaced:
                 folder.remove(replaced)
@@ -267,9 +273,20 @@ class _Folder:
 
         Only a name that a product of this id can have is believed: the file will be removed.
         """
-        possible = {f"{self.product_id}{ending}" for ending in ENDINGS.values()} - {name}
         other = told.get("file", name)
-        return other if isinstance(other, str) and other in possible else ""
+        if not isinstance(other, str) or other == name:
+            return ""
+        if other in {f"{self.product_id}{ending}" for ending in ENDINGS.values()}:
+            return other
+        return other if self._is_made_by_command(other, told) else ""
+
+    def _is_made_by_command(self, name: str, told: Mapping[str, Any]) -> bool:
+        """Tell whether a file is this product as a command named it: its bytes must prove that."""
+        if not _ENDING.fullmatch(name.removeprefix(self.product_id)):
+            return False
+        with suppress(FileNotFoundError):
+            return self._sha256(self._final(name)) == told.get("sha256")
+        return False
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there.

@@ -131,7 +131,7 @@ def in_format(product: Product, folder: Path, ending: str) -> Product:
     return replace(product, url=f"file://{folder}/{NAME}{ending}", sha256=sha256)
 
 
-@pytest.mark.parametrize("ending", [".parquet", ".zarr.zip", ".csv.gz"])
+@pytest.mark.parametrize("ending", [".parquet", ".zarr.zip", ".csv.gz", ".zip", ".dat"])
 def test_the_same_content_in_another_format_takes_its_place(
     tmp_path: Path, out: Path, allowed: Destinations, ending: str
 ) -> None:
@@ -172,6 +172,17 @@ def test_a_crate_arrives_before_the_manifest_and_is_missed_when_it_is_gone(
     (out / crate).unlink()
     deliver(product, str(out), allowed)
     assert names(out) == WHOLE | {crate}
+
+
+def test_the_crate_of_other_content_does_not_stay_beside_a_product_without_one(
+    tmp_path: Path, out: Path, allowed: Destinations
+) -> None:
+    product, crate = staged(tmp_path / "staging"), f"{NAME}-ro-crate-metadata.json"
+    (tmp_path / "staging" / crate).write_text("{}")
+    deliver(product, str(out), allowed)
+    (tmp_path / "staging" / crate).unlink()
+    deliver(staged(tmp_path / "staging", b"other", digest="d2"), str(out), allowed)
+    assert names(out) == WHOLE
 
 
 def test_leftovers_of_this_product_go_and_others_stay(
