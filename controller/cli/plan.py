@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from controller.build import BUILD
 from controller.calibration.record import Belief
 from controller.cli import Exit
 from controller.cli.display import messages, print_json, results, slack, span, table
+from controller.cli.pages import command_line, refuse_unwritable, write
 from controller.cli.planned import Plan, as_data, costs, foremost, saving_line, sparks, verdict
 from controller.cli.rehearsing import staged
 from controller.cli.run import chosen, news, standing, tell, warn
@@ -22,7 +22,6 @@ from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.cutting import CuttingProcess
 from controller.destinations import Destinations, without_user
-from controller.errors import FileFault
 from controller.job import Job, beliefs, open_job, opening
 from controller.ownership import check_names
 from controller.wiring import offers, working_folders
@@ -62,6 +61,7 @@ def plan(  # noqa: PLR0913 - one for each option of the command
 ) -> Exit:
     """Run the command and return its exit code."""
     check_names()
+    refuse_unwritable(html)
     settings = chosen(read_settings(config), policy)
     destinations = Destinations(
         roots=(str(out), *settings.delivery.roots), schemes=settings.delivery.schemes
@@ -91,7 +91,9 @@ def plan(  # noqa: PLR0913 - one for each option of the command
         warn(fault for dataset in job.datasets.values() for fault in dataset.source.faults())
         facts = _facts(job, since)
     if html is not None:
-        _write(html, made, _inputs(subscriptions, config, settings, facts))
+        from controller.cli.plan_page import page_of  # noqa: PLC0415 - matplotlib takes seconds
+
+        write(html, page_of(made, _inputs(subscriptions, config, settings, facts)))
     show(made, as_json)
     return exit_code(made.report)
 
@@ -227,7 +229,7 @@ def _inputs(
     subscriptions: Path, config: Path | None, settings: Settings, facts: dict[str, object]
 ) -> dict[str, object]:
     return {
-        "command": ["slackwater", *sys.argv[1:]],
+        "command": command_line(),
         "build": BUILD,
         "archive": facts,
         "subscriptions": _text(subscriptions),
@@ -238,12 +240,3 @@ def _inputs(
 
 def _text(path: Path) -> str:
     return path.read_text("utf-8", "replace")
-
-
-def _write(path: Path, made: Plan, inputs: dict[str, object]) -> None:
-    from controller.cli.plan_page import page_of  # noqa: PLC0415 - matplotlib takes seconds
-
-    try:
-        path.write_text(page_of(made, inputs), "utf-8")
-    except OSError as error:
-        raise FileFault(str(path), [f"cannot be written: {error.strerror}"]) from error
