@@ -11,15 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from partitioners.comparison import dispatched, makespan_s
 from partitioners.protocol import Partitioner
 from planner.density import Density
-from planner.extent import Extent, Period
+from planner.extent import Extent, Floats, Period
 from planner.model import UnitCosts
-
-Floats = NDArray[np.float64]
 
 PARTS_PER_WORKER = (1, 2, 4, 8)
 CARRY_S = 0.003

@@ -23,7 +23,6 @@ from controller.calibration.statistics import (
     QUANTILE,
     Accuracy,
     Errors,
-    Floats,
     accuracy,
     errors_of,
     fitted,
@@ -34,7 +33,7 @@ from controller.calibration.table import Table, tables
 from controller.errors import CalibrationError
 from partitioners.catalogue import BUILT_IN
 from planner.durations import RunTimes
-from planner.extent import Extent
+from planner.extent import Extent, Floats
 from planner.model import Features, UnitCosts
 
 SAMPLES = 120

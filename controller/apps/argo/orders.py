@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.extent import Extent
-from planner.model import Fragment, Selection
+from planner.model import Fragment, Options, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class ExtractOrder:
     archive: ArchiveAddress
     files: tuple[SourceFile, ...]
     extent: Extent
-    options: tuple[tuple[str, str], ...]
+    options: Options
     fragment_url: str
     update: int | None = None
 

@@ -13,9 +13,7 @@ from controller.product_files import MANIFEST_ENDING
 from planner.density import Density
 from planner.errors import InvalidSubscription
 from planner.extent import ALWAYS, Box, Extent, Period
-from planner.model import Fragment, Product, Selection, UpdateSpan, View
-
-Options = tuple[tuple[str, str], ...]
+from planner.model import Fragment, Options, Product, Selection, UpdateSpan, View
 
 OPTION_CHARACTERS_MAX = 1000
 """Of one option's value: all that a command is told also travels in its environment."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from planner.extent import Extent
-from planner.model import Fragment, Selection, UpdateSpan
+from planner.model import Fragment, Options, Selection, UpdateSpan
 
 
 class Join(StrEnum):
@@ -120,7 +120,7 @@ class ExtractOrder:
     archive: str
     extent: Extent
     updates: UpdateSpan
-    options: tuple[tuple[str, str], ...]
+    options: Options
     files: tuple[ListedFile, ...] | None
     fragment_url: str
 
