@@ -51,8 +51,8 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Load:
-    """What is cut and read in the trial.
+class WholeArchive:
+    """What is cut and read in the trial: all of an archive, at what it was measured to cost.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class Load:
         return float(np.mean(ends))
 
 
-def compare(load: Load, partitioners: Mapping[str, Partitioner]) -> list[Choice]:
+def compare(load: WholeArchive, partitioners: Mapping[str, Partitioner]) -> list[Choice]:
     """Return what each strategy and number of parts would take, the quickest first."""
     choices = [
         load.tried(partitioner, parts_per_worker)

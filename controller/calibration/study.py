@@ -15,7 +15,7 @@ from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.orders import ArchiveAddress
 from controller.apps.argo.rows import CORE_PARAMETERS, Kind
 from controller.build import BUILD
-from controller.calibration.advice import Choice, Load, compare
+from controller.calibration.advice import Choice, WholeArchive, compare
 from controller.calibration.measuring import ROUNDS, Sample, measure
 from controller.calibration.record import Calibration, plain_url
 from controller.calibration.requests import BASE, draw_requests
@@ -192,7 +192,7 @@ def _found(order: Order, catalogue: Catalogue, samples: Sequence[Sample]) -> Stu
             fix="Something else took the time: calibrate again on a machine with less to do",
         )
     kind = Kind.CORE if Kind.CORE in catalogue.kinds else max(catalogue.kinds)
-    load = Load(
+    load = WholeArchive(
         density=catalogue.density(Extent(), BASE, kind),
         parameters=CORE_PARAMETERS if kind is Kind.CORE else (),
         costs=fit.costs,

@@ -17,12 +17,12 @@ from controller.cli.display import messages, print_json, results, slack, span, t
 from controller.cli.pages import command_line, refuse_unwritable, write
 from controller.cli.planned import Plan, as_data, costs, foremost, saving_line, sparks, verdict
 from controller.cli.rehearsing import staged
-from controller.cli.run import chosen, news, standing, tell, warn
+from controller.cli.run import arriving, chosen, tell, warn
 from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.cutting import CuttingProcess
 from controller.destinations import Destinations, without_user
-from controller.job import Job, beliefs, open_job, opening
+from controller.job import Job, beliefs, open_job
 from controller.ownership import check_names
 from controller.wiring import offers, working_folders
 from partitioners.catalogue import BUILT_IN, Partitioners
@@ -47,7 +47,7 @@ COLOURS = {
 }
 
 
-def plan(  # noqa: PLR0913 - one for each option of the command
+def show_plan(  # noqa: PLR0913 - one for each option of the command
     *,
     archive: str | None,
     subscriptions: Path,
@@ -56,8 +56,8 @@ def plan(  # noqa: PLR0913 - one for each option of the command
     config: Path | None,
     calibration: Path | None,
     out: Path,
-    as_json: bool,
     html: Path | None,
+    as_json: bool,
 ) -> Exit:
     """Run the command and return its exit code."""
     check_names()
@@ -102,10 +102,7 @@ def load(
     job: Job, wishes: Sequence[Subscription], believed: Mapping[str, Belief], *, first: bool
 ) -> list[AnyEvent]:
     """Return all that comes from outside: nodes on offer, and first deliveries or an update."""
-    if first:
-        events = opening(job, wishes, believed)
-    else:
-        events = [*opening(job, standing(wishes), believed), *news(job)]
+    events = arriving(job, wishes, believed, first=first)
     return [OffersChanged(at=events[0].at, offers=offers(job.settings)), *events]
 
 
