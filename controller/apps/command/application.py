@@ -9,7 +9,6 @@ from controller.apps.command.combine import combine
 from controller.apps.command.extract import extract
 from controller.apps.command.listing import Listing
 from controller.apps.command.orders import CombineOrder, ExtractOrder, Form, Selected, Tool
-from controller.product_files import MANIFEST_ENDING
 from planner.density import Density
 from planner.errors import InvalidSubscription
 from planner.extent import ALWAYS, Box, Extent, Period
@@ -170,7 +169,6 @@ class CommandApplication:
     ) -> CombineOrder:
         order = CombineOrder(
             product_url="",
-            manifest_url=f"{self._staging_url}/{product_id}{MANIFEST_ENDING}",
             product_id=product_id,
             subscription_id=subscription_id,
             selected=selected,

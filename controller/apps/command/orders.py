@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from controller.product_files import PACKAGE_ENDING
 from planner.extent import Extent
 from planner.model import Fragment, Options, Selection, UpdateSpan
 
@@ -68,7 +69,7 @@ class Form:
     @property
     def product_ending(self) -> str:
         """Return what the name of the product ends with."""
-        return ".zip" if self.join is Join.PACKAGE else self.ending
+        return PACKAGE_ENDING if self.join is Join.PACKAGE else self.ending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,15 +157,14 @@ class CombineOrder:
 
     Parameters
     ----------
-    product_url, manifest_url : str
-        Where the two files go (staging area).
+    product_url : str
+        Where it goes (staging area).
     product_id, subscription_id : str
     selected : tuple of Selected
         At least one.
     """
 
     product_url: str
-    manifest_url: str
     product_id: str
     subscription_id: str
     selected: tuple[Selected, ...]
