@@ -30,6 +30,7 @@ from controller.calibration.statistics import (
     run_times,
 )
 from controller.calibration.table import Table, tables
+from controller.destinations import without_user
 from controller.errors import CalibrationError
 from partitioners.catalogue import BUILT_IN
 from planner.durations import RunTimes
@@ -166,8 +167,8 @@ def calibrate(
     requests = draw_requests(catalogue, order.samples, order.seed)
     if len(requests) < SAMPLES_MIN:
         raise CalibrationError(
-            f"the archive {order.url} gave {len(requests)} requests to measure, fewer than the "
-            f"{SAMPLES_MIN} that tell anything",
+            f"the archive {without_user(order.url)} gave {len(requests)} requests to measure,"
+            f" fewer than the {SAMPLES_MIN} that tell anything",
             fix="A calibration wants an archive of some hundred profiles, and --samples above 20",
         )
     application = ArgoApplication(
@@ -188,7 +189,7 @@ def _found(order: Order, catalogue: Catalogue, samples: Sequence[Sample]) -> Stu
     fit = fit_of(samples, order.seed)
     if fit.costs.file_s + fit.costs.value_s <= 0.0:
         raise CalibrationError(
-            f"times measured on {order.url} do not grow with the files read",
+            f"times measured on {without_user(order.url)} do not grow with the files read",
             fix="Something else took the time: calibrate again on a machine with less to do",
         )
     kind = Kind.CORE if Kind.CORE in catalogue.kinds else max(catalogue.kinds)
