@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -20,7 +20,7 @@ from fsspec.core import url_to_fs
 
 from controller.apps.manifests import FORMAT, made, product_entry, write_beside
 from controller.apps.storage import replacing
-from controller.product_files import file_name, manifest_url
+from controller.product_files import crate_url, file_name, manifest_url
 from planner.model import Product
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -64,7 +64,7 @@ def pack(order: PackOrder) -> Product:
     members = [combine(given) for combine, given in order.members]
     with TemporaryDirectory(prefix="slackwater-") as folder:
         local = Path(folder) / "package.zip"
-        _write(local, [url for each in members for url in (each.url, manifest_url(each.url))])
+        _write(local, [url for each in members for url in _files_of(each)])
         with local.open("rb") as packed:
             sha256 = hashlib.file_digest(packed, "sha256").hexdigest()
             packed.seek(0)
@@ -81,6 +81,15 @@ def pack(order: PackOrder) -> Product:
     )
     write_beside(product, _manifest(order, product, members))
     return product
+
+
+def _files_of(product: Product) -> Iterator[str]:
+    yield product.url
+    crate = crate_url(product.url)
+    filesystem, path = url_to_fs(crate)
+    if filesystem.exists(path):  # Not every application makes one.
+        yield crate
+    yield manifest_url(product.url)
 
 
 def _write(local: Path, urls: Sequence[str]) -> None:
