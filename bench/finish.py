@@ -26,7 +26,7 @@ from bench.accuracy import UNPACK
 from controller.apps.argo.archive import open_archive
 from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.orders import ArchiveAddress
-from controller.calibration.record import Belief, write
+from controller.calibration.record import Belief, keep
 from controller.calibration.requests import Request, draw_requests
 from controller.calibration.study import Order, calibrate
 from controller.cli.plan import load
@@ -86,7 +86,7 @@ def measure() -> dict[str, float]:
         calibration = Path(folder) / "calibration.json"
         order = Order(url=str(archive), dataset=ARGO_DOI, workers=8)
         (Path(folder) / "fragments").mkdir()
-        write(calibrate(order, Path(folder) / "fragments").calibration, calibration)
+        keep(calibrate(order, Path(folder) / "fragments").calibration, calibration)
         found = [
             one for wish in _held_out(archive) for one in _served(str(archive), wish, calibration)
         ]

@@ -15,7 +15,7 @@ from controller.sources.folder import open_command
 from planner.plugins import installed, load
 
 GROUP = "slackwater.applications"
-"""Entry point group; each entry names a function that is called as `open_argo` is."""
+"""Entry point group; each entry names a function from an `Opening` to a `Dataset`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

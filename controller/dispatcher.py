@@ -17,8 +17,9 @@ from controller.delivery import deliver
 from controller.destinations import Destinations
 from controller.history import Histories
 from controller.nodes.keeper import NodeKeeper
-from controller.packing import PACKAGE_ENDING, Making, PackOrder, pack
+from controller.packing import Making, PackOrder, pack
 from controller.ports import Application, Engine, PartWork, Report
+from controller.product_files import PACKAGE_ENDING
 from partitioners.catalogue import Partitioners
 from partitioners.cutter import KnownLoad, cut_task
 from planner.commands import (

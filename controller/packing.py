@@ -7,7 +7,6 @@ application makes its own product, and the package's manifest says which member 
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -19,15 +18,10 @@ from typing import Any
 
 from fsspec.core import url_to_fs
 
+from controller.apps.manifests import FORMAT, made, product_entry, write_beside
 from controller.apps.storage import replacing
-from controller.build import VERSION
-from controller.product_files import crate_url, manifest_url
+from controller.product_files import crate_url, file_name, manifest_url
 from planner.model import Product
-
-PACKAGE_ENDING = ".zip"
-
-FORMAT = 1
-"""Grows when a reader of older manifests would misunderstand a new one."""
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The date of every member: the same members make the same bytes. ZIP knows no earlier one."""
@@ -67,10 +61,10 @@ def pack(order: PackOrder) -> Product:
     StorageError
         The package cannot be written.
     """
-    made = [combine(given) for combine, given in order.members]
+    members = [combine(given) for combine, given in order.members]
     with TemporaryDirectory(prefix="slackwater-") as folder:
         local = Path(folder) / "package.zip"
-        _write(local, [url for each in made for url in _files_of(each)])
+        _write(local, [url for each in members for url in _files_of(each)])
         with local.open("rb") as packed:
             sha256 = hashlib.file_digest(packed, "sha256").hexdigest()
             packed.seek(0)
@@ -79,14 +73,13 @@ def pack(order: PackOrder) -> Product:
         size_bytes = local.stat().st_size
     product = Product(
         url=order.product_url,
-        rows=sum(each.rows for each in made),
+        rows=sum(each.rows for each in members),
         size_bytes=size_bytes,
         sha256=sha256,
-        digest=_digest(made),
-        left_out=sum(each.left_out for each in made),
+        digest=_digest(members),
+        left_out=sum(each.left_out for each in members),
     )
-    with replacing(manifest_url(order.product_url)) as file:
-        file.write(json.dumps(_manifest(order, product, made), indent=1).encode())
+    write_beside(product, _manifest(order, product, members))
     return product
 
 
@@ -112,33 +105,25 @@ def _write(local: Path, urls: Sequence[str]) -> None:
                 shutil.copyfileobj(read, written, BLOCK_BYTES)
 
 
-def _digest(made: Sequence[Product]) -> str:
+def _digest(members: Sequence[Product]) -> str:
     """Return the digest of a package's content, whatever its manifests say of when it was made."""
-    lines = (f"{PurePosixPath(each.url).name} {each.digest}\n" for each in made)
+    lines = (f"{file_name(each.url)} {each.digest}\n" for each in members)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _manifest(order: PackOrder, product: Product, made: Sequence[Product]) -> dict[str, object]:
+def _manifest(order: PackOrder, product: Product, members: Sequence[Product]) -> dict[str, object]:
     return {
         "format": FORMAT,
-        "product": {
-            "id": order.product_id,
-            "file": PurePosixPath(product.url).name,
-            "rows": product.rows,
-            "size_bytes": product.size_bytes,
-            "sha256": product.sha256,
-            "digest": product.digest,
-        },
+        "product": product_entry(order.product_id, product),
         "subscription": order.subscription_id,
         "members": [
             {
-                "file": PurePosixPath(each.url).name,
-                "manifest": PurePosixPath(manifest_url(each.url)).name,
+                "file": file_name(each.url),
+                "manifest": file_name(manifest_url(each.url)),
                 "rows": each.rows,
                 "digest": each.digest,
             }
-            for each in made
+            for each in members
         ],
-        "software": {"slackwater": VERSION},
-        "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        **made(datetime.now(UTC).timestamp()),
     }

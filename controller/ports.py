@@ -16,7 +16,16 @@ from planner.density import Density
 from planner.durations import DEFAULT_COSTS
 from planner.events import AnyEvent, UpdateArrived
 from planner.extent import Box, Extent, Period
-from planner.model import Fragment, NodeOffer, Product, Selection, UnitCosts, UpdateSpan, View
+from planner.model import (
+    Fragment,
+    NodeOffer,
+    Options,
+    Product,
+    Selection,
+    UnitCosts,
+    UpdateSpan,
+    View,
+)
 
 Report = Callable[[AnyEvent], None]
 """Takes what happened to the service's inbox."""
@@ -132,10 +141,6 @@ class NodeProvider(Protocol):
 
     def delete(self, node_id: str) -> bool:
         """Ask for a node's end; return True once it is not found any more."""
-
-
-Options = tuple[tuple[str, str], ...]
-"""An application's own options of a view, sorted by name."""
 
 
 class Application(Protocol):

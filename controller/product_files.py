@@ -15,6 +15,9 @@ ENDINGS: Mapping[str, str] = {
 }
 """The formats that have a name, and how their files end."""
 
+PACKAGE_ENDING = ".zip"
+"""Of a product that is a package of files: no one format holds them all."""
+
 MANIFEST_ENDING = ".manifest.json"
 
 CRATE_ENDING = "-ro-crate-metadata.json"

@@ -12,6 +12,9 @@ from enum import StrEnum
 
 from planner.extent import Extent
 
+Options = tuple[tuple[str, str], ...]
+"""An application's own options of a view, sorted by name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
@@ -24,14 +27,14 @@ class View:
     application : str
         Name of the plug-in that reads and combines ("argo").
     extent : Extent
-    options : tuple of (str, str)
-        The application's own options, sorted by name ("qc" -> "1,2").
+    options : Options
+        The application's own, sorted by name ("qc" -> "1,2").
     """
 
     dataset: str
     application: str
     extent: Extent
-    options: tuple[tuple[str, str], ...] = ()
+    options: Options = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from statistics import NormalDist
 from planner.books import Books
 from planner.course import Course, Step, TaskCourse
 from planner.fleet import billed_for_s
-from planner.forecast import Job, finish_times
+from planner.forecast import LATE_S_MIN, Job, finish_times
 from planner.importance import Claim, breadth, importance, time_range_s
 from planner.model import NodeOffer
 from planner.scaling.offers import cheapest_first
@@ -32,9 +32,6 @@ MEDIAN, CAUTIOUS = 0.5, 0.9
 
 RISK_MAX = 0.1
 """A task that is more likely late than this is at risk: just then it is late in the 90 % case."""
-
-LATE_S_MIN = 1e-3
-"""A task less than this late [s] is on time."""
 
 MOMENTS_MAX = 240
 """Steps of the fleet over time in a report: as many as a drawing can show apart."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from planner.books import Books
 from planner.course import Course, TaskCourse
-from planner.forecast import Job, finish_times
-from planner.report import CAUTIOUS, LATE_S_MIN, Report, TaskReport, overheads_s
+from planner.forecast import LATE_S_MIN, Job, finish_times
+from planner.report import CAUTIOUS, Report, TaskReport, overheads_s
 from planner.spans import rounded_up, span
 from planner.supply import Slot
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -65,7 +66,11 @@ def cuts_svg(load: Load, trials: Sequence[Trial]) -> str:
 
 
 def cuts_page(
-    load: Load, trials: Sequence[Trial], workers: int, command: str, result: Mapping[str, object]
+    load: Load,
+    trials: Sequence[Trial],
+    workers: int,
+    command: Sequence[str],
+    result: Mapping[str, object],
 ) -> str:
     """Return a page that shows a request, every strategy's figures, and their cuts.
 
@@ -75,8 +80,8 @@ def cuts_page(
     trials : sequence of Trial
     workers : int
         That the parts are placed on.
-    command : str
-        What the page was made by.
+    command : sequence of str
+        What the page was made by: a program and its arguments.
     result : mapping of str to object
         All numbers, fit for JSON; embedded.
     """
@@ -97,8 +102,8 @@ def cuts_page(
         )
         for number, trial in enumerate(trials)
     ]
-    sections.append(section("Made by", f"<pre>{escape(command)}</pre>"))
-    return page("How a request is cut", sections, {"command": command, "result": result})
+    sections.append(section("Made by", f"<pre>{escape(shlex.join(command))}</pre>"))
+    return page("How a request is cut", sections, {"command": list(command), "result": result})
 
 
 _COLUMNS = (

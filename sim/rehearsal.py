@@ -48,6 +48,10 @@ EVENTS_MAX = 2_000_000
 """A rehearsal that needs more events than this is given up: its fleet makes no progress."""
 
 
+Cutter = Callable[[CutTask, float], TaskCut]
+"""Answers `CutTask`, at an instant [POSIX s]."""
+
+
 class EndlessRehearsal(SlackwaterError):
     """Under the policy and settings that were tried, the load is never delivered."""
 
@@ -79,7 +83,7 @@ class World:
         Products combined, and delivered, at the same time.
     """
 
-    cut: Callable[[CutTask, float], TaskCut]
+    cut: Cutter
     run_s: Callable[[RunPart, Features], float]
     settle: Callable[[str], Settling]
     boot_s: Callable[[NodeOffer], float]

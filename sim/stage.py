@@ -29,9 +29,7 @@ from planner.results import Results
 from planner.savings import AS_PLANNED, Variant
 from planner.scaling.policy import Policy
 from planner.settings import PlannerSettings
-from sim.rehearsal import Rehearsal, Settling, World
-
-Cut = Callable[[CutTask, float], TaskCut]
+from sim.rehearsal import Cutter, Rehearsal, Settling, World
 
 COMBINE_SHARE = 0.9
 """Of the time that combining and delivering a product take together, to a local disc."""
@@ -58,7 +56,7 @@ class Stage:
         settings: PlannerSettings,
         policies: Mapping[str, Policy],
         events: Sequence[AnyEvent],
-        cut: Cut,
+        cut: Cutter,
     ) -> None:
         self.settings = settings
         self._policies = policies
@@ -112,7 +110,7 @@ class _Fate:
     size_bytes: int
 
 
-def world_at(quantile: float, believed: Books, cut: Cut) -> World:
+def world_at(quantile: float, believed: Books, cut: Cutter) -> World:
     """Return a world in which all that is believed comes true, at a quantile.
 
     The parts of a task take together what they take with this chance: the error that they share

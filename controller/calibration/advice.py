@@ -11,15 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from partitioners.comparison import dispatched, makespan_s
 from partitioners.protocol import Partitioner
 from planner.density import Density
-from planner.extent import Extent, Period
+from planner.extent import Extent, Floats, Period
 from planner.model import UnitCosts
-
-Floats = NDArray[np.float64]
 
 PARTS_PER_WORKER = (1, 2, 4, 8)
 CARRY_S = 0.003
@@ -54,8 +51,8 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Load:
-    """What is cut and read in the trial.
+class WholeArchive:
+    """What is cut and read in the trial: all of an archive, at what it was measured to cost.
 
     Parameters
     ----------
@@ -109,7 +106,7 @@ class Load:
         return float(np.mean(ends))
 
 
-def compare(load: Load, partitioners: Mapping[str, Partitioner]) -> list[Choice]:
+def compare(load: WholeArchive, partitioners: Mapping[str, Partitioner]) -> list[Choice]:
     """Return what each strategy and number of parts would take, the quickest first."""
     choices = [
         load.tried(partitioner, parts_per_worker)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from controller.apps.argo.orders import ArchiveAddress
+from controller.apps.storage import replacing
 from controller.calibration.statistics import Accuracy
 from controller.config.settings import ARGO_DOI
 from controller.errors import CalibrationError
@@ -29,7 +30,6 @@ FILE_BYTES_MAX = 1_000_000
 """A calibration has a thousand; more is another file."""
 
 ENDING = ".json"
-TEMPORARY = ".part"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,37 +218,16 @@ def _sane(found: Calibration) -> Calibration:
     return found
 
 
-def write(found: Calibration, file: Path) -> None:
+def keep(found: Calibration, file: Path) -> None:
     """Write a calibration; the file is whole or is not there.
 
     Raises
     ------
-    CalibrationError
+    StorageError
         It cannot be written there.
     """
-    write_whole(file, msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file, which is whole or is not there, however this ends.
-
-    Raises
-    ------
-    CalibrationError
-        It cannot be written there.
-    """
-    temporary = file.with_name(f"{file.name}.{os.getpid()}{TEMPORARY}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise CalibrationError(
-            f"{file} cannot be written: {error.strerror}", fix="Name another place with --out"
-        ) from error
+    with replacing(str(file)) as out:
+        out.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
 
 
 def place_of(url: str, application: str, dataset: str = ARGO_DOI) -> Path:

@@ -20,10 +20,8 @@ from controller.apps.argo.catalogue import BASE_UPDATE, Catalogue
 from controller.apps.argo.rows import CORE_PARAMETERS, Kind
 from controller.errors import ArchiveError
 from planner.density import Density
-from planner.extent import Box, Extent, Period, wrap_longitude
+from planner.extent import Box, Extent, Floats, Period, wrap_longitude
 from planner.model import Features, UpdateSpan
-
-Floats = NDArray[np.float64]
 
 BASE = UpdateSpan(after=None, upto=BASE_UPDATE)
 

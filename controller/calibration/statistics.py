@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from planner.durations import (
     COMMON_ERROR_MIN,
@@ -20,9 +19,8 @@ from planner.durations import (
     TIME_S_MIN,
     RunTimes,
 )
+from planner.extent import Floats
 from planner.model import Features, UnitCosts
-
-Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 RESAMPLES = 2_000

@@ -15,7 +15,7 @@ from controller.apps.argo.catalogue import Catalogue
 from controller.apps.argo.orders import ArchiveAddress
 from controller.apps.argo.rows import CORE_PARAMETERS, Kind
 from controller.build import BUILD
-from controller.calibration.advice import Choice, Load, compare
+from controller.calibration.advice import Choice, WholeArchive, compare
 from controller.calibration.measuring import ROUNDS, Sample, measure
 from controller.calibration.record import Calibration, plain_url
 from controller.calibration.requests import BASE, draw_requests
@@ -23,7 +23,6 @@ from controller.calibration.statistics import (
     QUANTILE,
     Accuracy,
     Errors,
-    Floats,
     accuracy,
     errors_of,
     fitted,
@@ -31,10 +30,11 @@ from controller.calibration.statistics import (
     run_times,
 )
 from controller.calibration.table import Table, tables
+from controller.destinations import without_user
 from controller.errors import CalibrationError
 from partitioners.catalogue import BUILT_IN
 from planner.durations import RunTimes
-from planner.extent import Extent
+from planner.extent import Extent, Floats
 from planner.model import Features, UnitCosts
 
 SAMPLES = 120
@@ -167,8 +167,8 @@ def calibrate(
     requests = draw_requests(catalogue, order.samples, order.seed)
     if len(requests) < SAMPLES_MIN:
         raise CalibrationError(
-            f"the archive {order.url} gave {len(requests)} requests to measure, fewer than the "
-            f"{SAMPLES_MIN} that tell anything",
+            f"the archive {without_user(order.url)} gave {len(requests)} requests to measure,"
+            f" fewer than the {SAMPLES_MIN} that tell anything",
             fix="A calibration wants an archive of some hundred profiles, and --samples above 20",
         )
     application = ArgoApplication(
@@ -189,11 +189,11 @@ def _found(order: Order, catalogue: Catalogue, samples: Sequence[Sample]) -> Stu
     fit = fit_of(samples, order.seed)
     if fit.costs.file_s + fit.costs.value_s <= 0.0:
         raise CalibrationError(
-            f"times measured on {order.url} do not grow with the files read",
+            f"times measured on {without_user(order.url)} do not grow with the files read",
             fix="Something else took the time: calibrate again on a machine with less to do",
         )
     kind = Kind.CORE if Kind.CORE in catalogue.kinds else max(catalogue.kinds)
-    load = Load(
+    load = WholeArchive(
         density=catalogue.density(Extent(), BASE, kind),
         parameters=CORE_PARAMETERS if kind is Kind.CORE else (),
         costs=fit.costs,

@@ -23,6 +23,18 @@ Policy = Annotated[
     str,
     typer.Option("--policy", help="Scaling policy: prefix, none, static, dynamic or a plug-in."),
 ]
+OtherPolicy = Annotated[
+    str | None, typer.Option("--policy", help="Scaling policy, instead of the settings'.")
+]
+Subscriptions = Annotated[Path, typer.Option("--subscriptions", help="YAML file of subscriptions.")]
+Config = Annotated[Path | None, typer.Option("--config", help="Settings (slackwater.yaml).")]
+Calibration = Annotated[
+    Path | None,
+    typer.Option("--calibration", help="A calibration, instead of the one kept for this archive."),
+]
+Page = Annotated[
+    Path | None, typer.Option("--html", help="Write a page with pictures to this file.")
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -60,29 +72,18 @@ def demo(
 
 @app.command()
 def run(
-    subscriptions: Annotated[
-        Path, typer.Option("--subscriptions", help="YAML file of subscriptions.")
-    ],
+    subscriptions: Subscriptions,
     archive: ArchiveFolder = None,
     since: Annotated[
         Path | None,
         typer.Option("--since", help="An older index: deliver only what changed since then."),
     ] = None,
-    policy: Annotated[
-        str | None, typer.Option("--policy", help="Scaling policy, instead of the settings'.")
-    ] = None,
+    policy: OtherPolicy = None,
     journal: Annotated[
         Path | None, typer.Option("--journal", help="Write every event and command to this file.")
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="Settings (slackwater.yaml).")
-    ] = None,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            "--calibration", help="A calibration, instead of the one kept for this archive."
-        ),
-    ] = None,
+    config: Config = None,
+    calibration: Calibration = None,
     out: Annotated[
         Path, typer.Option("--out", help="Where products go whose subscription does not say.")
     ] = Path("products"),
@@ -133,7 +134,7 @@ def partition(
     run: Annotated[
         bool, typer.Option("--run", help="Really read every part, and measure that.")
     ] = False,
-    html: Annotated[Path | None, typer.Option("--html", help="Write a page to this file.")] = None,
+    html: Page = None,
     svg: Annotated[Path | None, typer.Option("--svg", help="Write a picture to this file.")] = None,
     json: Json = False,
 ) -> None:
@@ -167,9 +168,7 @@ def calibrate(
         Path | None,
         typer.Option("--out", help="Where the calibration goes, instead of your state folder."),
     ] = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="Write a report with pictures to this file.")
-    ] = None,
+    html: Page = None,
     json: Json = False,
 ) -> None:
     """Measure what reading an archive costs, and advise how to cut; `run` then predicts by it."""
@@ -190,37 +189,26 @@ def calibrate(
 
 @app.command()
 def plan(
-    subscriptions: Annotated[
-        Path, typer.Option("--subscriptions", help="YAML file of subscriptions.")
-    ],
+    subscriptions: Subscriptions,
     archive: ArchiveFolder = None,
     since: Annotated[
         Path | None,
         typer.Option("--since", help="An older index: plan only what changed since then."),
     ] = None,
-    policy: Annotated[
-        str | None, typer.Option("--policy", help="Scaling policy, instead of the settings'.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="Settings (slackwater.yaml).")
-    ] = None,
-    calibration: Annotated[
-        Path | None,
-        typer.Option("--calibration", help="What `calibrate` kept, instead of what it finds."),
-    ] = None,
+    policy: OtherPolicy = None,
+    config: Config = None,
+    calibration: Calibration = None,
     out: Annotated[
         Path, typer.Option("--out", help="Where `run` would deliver; nothing is written there.")
     ] = Path("products"),
+    html: Page = None,
     json: Json = False,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="Write the report to this file as one page.")
-    ] = None,
 ) -> None:
     """Tell what a load will take, and exit 3 if a deadline may be missed; runs nothing."""
-    from controller.cli import plan as command
+    from controller.cli.plan import show_plan
 
     raise typer.Exit(
-        command.plan(
+        show_plan(
             archive=archive,
             subscriptions=subscriptions,
             since=since,
@@ -228,8 +216,8 @@ def plan(
             config=config,
             calibration=calibration,
             out=out,
-            as_json=json,
             html=html,
+            as_json=json,
         )
     )
 
@@ -250,7 +238,7 @@ def replay(
 
 @app.command()
 def plugins(json: Json = False) -> None:
-    """List the policies, partitioners and applications that can be named here."""
+    """List the policies, partitioners, applications and derived parameters that can be named."""
     from controller.cli.plugins import list_plugins
 
     raise typer.Exit(list_plugins(as_json=json))

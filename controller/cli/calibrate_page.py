@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
@@ -11,11 +10,11 @@ import numpy as np
 
 from controller.calibration.advice import PARTS_PER_WORKER, advised
 from controller.calibration.measuring import Sample
-from controller.calibration.record import plain_url
 from controller.calibration.requests import Design
 from controller.calibration.statistics import QUANTILE
 from controller.calibration.study import Order, Study
-from controller.cli.calibrate import (
+from controller.cli.calibrate_result import result_of
+from controller.cli.calibrated import (
     WHY_IT_DIFFERS,
     advice_lines,
     run_time_lines,
@@ -23,7 +22,7 @@ from controller.cli.calibrate import (
     table_row,
     warnings,
 )
-from controller.cli.calibrate_result import result_of
+from controller.cli.pages import command_line
 from controller.config.settings import Settings
 from sim.drawing import FAINT, INK, SERIES, figure_of, svg_of
 from sim.page import figure, page, paragraph, section, table
@@ -54,16 +53,11 @@ def page_of(study: Study, order: Order, settings: Settings) -> str:
         section("Read with care", *map(paragraph, warnings(study))) if warnings(study) else "",
     ]
     data = {
-        "command": {"arguments": [plain_if_archive(a, order.url) for a in sys.argv[1:]]},
+        "command": command_line(),
         "settings": msgspec.to_builtins(settings),
         "result": result_of(study, order),
     }
     return page("Calibration of an archive", sections, data)
-
-
-def plain_if_archive(argument: str, url: str) -> str:
-    """Return an argument of the command line; the archive's URL without secrets."""
-    return argument.replace(url, plain_url(url))
 
 
 def _table_1(study: Study) -> str:

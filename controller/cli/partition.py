@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,10 +16,11 @@ from controller.apps.argo.application import ArgoApplication
 from controller.apps.request import request as told_request
 from controller.cli import Exit
 from controller.cli.display import messages, print_json, results, span, table
+from controller.cli.pages import command_line, refuse_unwritable, write
 from controller.config.bbox import parse_bbox
 from controller.config.checked import hint
 from controller.config.iso8601 import parse_interval
-from controller.errors import StorageError
+from controller.destinations import without_user
 from controller.partition import Request, asked, cut_by, measured, opened, view_of, warm_up
 from partitioners.catalogue import Partitioners
 from partitioners.comparison import Times, Trial
@@ -57,7 +56,7 @@ class Output:
 
 def show_cuts(wish: Asked, *, run: bool, output: Output) -> Exit:
     """Run the command and return its exit code."""
-    _refuse_unwritable(output)
+    refuse_unwritable(output.html, output.svg)
     with tempfile.TemporaryDirectory(prefix="slackwater-") as folder:
         application = opened(wish.archive, Path(folder))
         reading = _Reading(wish, application)
@@ -203,7 +202,7 @@ def _over_ideal(times: Times, workers: int) -> str:
 def _result(request: Request, trials: Sequence[Trial], wish: Asked) -> dict[str, Any]:
     """Return all numbers, fit for JSON."""
     return {
-        "archive": wish.archive,
+        "archive": without_user(wish.archive),
         "request": told_request(request.view),
         "files": round(float(request.density.files.sum())),
         "parts_wanted": request.parts,
@@ -256,28 +255,6 @@ def _draw(
     cost_s = request.density.cost_s(request.costs, extent)
     load = Load(density=request.density, cost_s=cost_s, extent=extent)
     if output.svg:
-        _write(output.svg, cuts_svg(load, trials))
+        write(output.svg, cuts_svg(load, trials))
     if output.html:
-        command = shlex.join(["slackwater", *sys.argv[1:]])
-        text = cuts_page(load, trials, wish.workers, command, result)
-        _write(output.html, text)
-
-
-def _refuse_unwritable(output: Output) -> None:
-    """Refuse files that cannot be written before any work is done for them."""
-    for path in (output.html, output.svg):
-        if path is not None and (path.is_dir() or not path.parent.is_dir()):
-            raise _unwritable(path, "it is a folder" if path.is_dir() else "its folder is missing")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise _unwritable(path, error.strerror or str(error)) from error
-
-
-def _unwritable(path: Path, reason: str) -> StorageError:
-    return StorageError(
-        f"{path} cannot be written: {reason}", fix="Name a file in a folder that is there"
-    )
+        write(output.html, cuts_page(load, trials, wish.workers, command_line(), result))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,15 +14,15 @@ from controller.build import BUILD
 from controller.calibration.record import Belief
 from controller.cli import Exit
 from controller.cli.display import messages, print_json, results, slack, span, table
+from controller.cli.pages import command_line, refuse_unwritable, write
 from controller.cli.planned import Plan, as_data, costs, foremost, saving_line, sparks, verdict
 from controller.cli.rehearsing import staged
-from controller.cli.run import chosen, news, standing, tell, warn
+from controller.cli.run import arriving, chosen, tell, warn
 from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.cutting import CuttingProcess
 from controller.destinations import Destinations, without_user
-from controller.errors import FileFault
-from controller.job import Job, beliefs, open_job, opening
+from controller.job import Job, beliefs, open_job
 from controller.ownership import check_names
 from controller.wiring import offers, working_folders
 from partitioners.catalogue import BUILT_IN, Partitioners
@@ -48,7 +47,7 @@ COLOURS = {
 }
 
 
-def plan(  # noqa: PLR0913 - one for each option of the command
+def show_plan(  # noqa: PLR0913 - one for each option of the command
     *,
     archive: str | None,
     subscriptions: Path,
@@ -57,11 +56,12 @@ def plan(  # noqa: PLR0913 - one for each option of the command
     config: Path | None,
     calibration: Path | None,
     out: Path,
-    as_json: bool,
     html: Path | None,
+    as_json: bool,
 ) -> Exit:
     """Run the command and return its exit code."""
     check_names()
+    refuse_unwritable(html)
     settings = chosen(read_settings(config), policy)
     destinations = Destinations(
         roots=(str(out), *settings.delivery.roots), schemes=settings.delivery.schemes
@@ -92,7 +92,9 @@ def plan(  # noqa: PLR0913 - one for each option of the command
         warn(fault for dataset in job.datasets.values() for fault in dataset.source.faults())
         facts = _facts(job, since)
     if html is not None:
-        _write(html, made, _inputs(subscriptions, config, settings, facts))
+        from controller.cli.plan_page import page_of  # noqa: PLC0415 - matplotlib takes seconds
+
+        write(html, page_of(made, _inputs(subscriptions, config, settings, facts)))
     show(made, as_json)
     return exit_code(made.report)
 
@@ -101,10 +103,7 @@ def load(
     job: Job, wishes: Sequence[Subscription], believed: Mapping[str, Belief], *, first: bool
 ) -> list[AnyEvent]:
     """Return all that comes from outside: nodes on offer, and first deliveries or an update."""
-    if first:
-        events = opening(job, wishes, believed)
-    else:
-        events = [*opening(job, standing(wishes), believed), *news(job)]
+    events = arriving(job, wishes, believed, first=first)
     return [OffersChanged(at=events[0].at, offers=offers(job.settings)), *events]
 
 
@@ -228,7 +227,7 @@ def _inputs(
     subscriptions: Path, config: Path | None, settings: Settings, facts: dict[str, object]
 ) -> dict[str, object]:
     return {
-        "command": ["slackwater", *sys.argv[1:]],
+        "command": command_line(),
         "build": BUILD,
         "archive": facts,
         "subscriptions": _text(subscriptions),
@@ -239,12 +238,3 @@ def _inputs(
 
 def _text(path: Path) -> str:
     return path.read_text("utf-8", "replace")
-
-
-def _write(path: Path, made: Plan, inputs: dict[str, object]) -> None:
-    from controller.cli.plan_page import page_of  # noqa: PLC0415 - matplotlib takes seconds
-
-    try:
-        path.write_text(page_of(made, inputs), "utf-8")
-    except OSError as error:
-        raise FileFault(str(path), [f"cannot be written: {error.strerror}"]) from error

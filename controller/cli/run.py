@@ -69,10 +69,7 @@ def run_job(  # noqa: PLR0913 - one for each option of the command
         believed = beliefs(job, calibration)
         tell(believed.values())
         _refuse_unwritable(subscriptions, wishes.subscriptions)
-        if since is None:
-            events = opening(job, wishes.subscriptions, believed)
-        else:
-            events = [*opening(job, standing(wishes.subscriptions), believed), *news(job)]
+        events = arriving(job, wishes.subscriptions, believed, first=since is None)
         with LiveView(messages()) as view:
             outcome = run(job, events, journal=journal, watch=view.see)
         warn(fault for dataset in job.datasets.values() for fault in dataset.source.faults())
@@ -188,12 +185,21 @@ def _refuse_unwritable(path: Path, wishes: Sequence[Subscription]) -> None:
         raise FileFault(str(path), faults)
 
 
-def standing(wishes: Sequence[Subscription]) -> tuple[Subscription, ...]:
+def arriving(
+    job: Job, wishes: Sequence[Subscription], believed: Mapping[str, Belief], *, first: bool
+) -> list[AnyEvent]:
+    """Return all that a job is told at its beginning: first deliveries, or what is news since."""
+    if first:
+        return opening(job, wishes, believed)
+    return [*opening(job, _standing(wishes), believed), *_news(job)]
+
+
+def _standing(wishes: Sequence[Subscription]) -> tuple[Subscription, ...]:
     """Return the same subscriptions as they stood before the news: first deliveries are over."""
     return tuple(replace(wish, backfill=False) for wish in wishes)
 
 
-def news(job: Job) -> list[AnyEvent]:
+def _news(job: Job) -> list[AnyEvent]:
     """Return what changed since the index that a job began from, and tell how much that is."""
     updates = [update for each in job.datasets.values() if (update := each.source.look())]
     if not updates:

@@ -24,10 +24,9 @@ from controller.config.iso8601 import parse_duration, parse_instant, parse_inter
 from controller.config.settings import bare_doi
 from controller.config.yaml_lines import Document, Fault, Where, read_document
 from controller.destinations import Destinations
-from controller.ports import Options
 from planner.errors import SlackwaterError
 from planner.extent import ALWAYS, GLOBE, Box, Period
-from planner.model import Subscription, View
+from planner.model import Options, Subscription, View
 
 ID_CHARACTERS_MAX = 64
 """Ids become file names, of which a file system bears 255 bytes, with room for ours."""

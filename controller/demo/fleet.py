@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Whole = NDArray[np.int64]
 Randomness = np.random.Generator
 
 FIRST_YEAR = 1997

@@ -11,6 +11,7 @@ from controller.apps.command.listing import Files, Listing, list_folder
 from controller.apps.command.orders import Form, Join, Tool
 from controller.apps.command.places import Places, read_places
 from controller.config.commands import CommandSettings
+from controller.destinations import without_user
 from controller.errors import ArchiveError
 from controller.ports import Dataset
 from planner.events import UpdateArrived
@@ -222,7 +223,7 @@ class FolderSource:
         gone, known = self.listing.gone(there), len(self.listing)
         if gone > max(GONE_MAX, known * GONE_FRACTION_MAX) or (known and not there):
             raise ArchiveError(
-                f"the folder {self._archive} lost {gone} of {known} files at once",
+                f"the folder {without_user(self._archive)} lost {gone} of {known} files at once",
                 fix="It may be away: look again when it is whole",
             )
 

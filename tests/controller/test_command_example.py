@@ -169,6 +169,8 @@ subscriptions:
         assert [name for name in names if name.endswith(CRATE_ENDING)]
         (quakes,) = (name for name in names if name.endswith(".csv"))
         lines = package.read(quakes).decode().splitlines()
+        (argo,) = (name for name in names if name.endswith("-argo.manifest.json"))
+        assert json.loads(package.read(argo))["product"]["crate"] in names
     events = catalogue(example, lambda event: -60 <= float(event["latitude"]) < 60)
     assert len(lines) == 1 + len(events)
     members = {member["file"]: member["rows"] for member in told["members"]}

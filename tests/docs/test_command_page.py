@@ -12,6 +12,7 @@ from controller.apps.command.extract import extract
 from controller.apps.command.orders import Join
 from controller.apps.command.placeholders import PLACEHOLDERS
 from controller.apps.command.running import TOLD_BYTES_MAX
+from controller.product_files import manifest_url
 from tests.controller.apps.command.orders import PACKAGE, part, product, shell
 from tests.docs.pages import coded, first_cells, page, rows
 
@@ -47,7 +48,7 @@ def test_every_key_of_the_manifest_is_described(tmp_path: Path) -> None:
     fragment = extract(part(tmp_path, shell("echo 1 > $1"), PACKAGE))
     order = product(tmp_path, (fragment,), PACKAGE)
     combine(order)
-    manifest = json.loads(Path(order.manifest_url).read_text())
+    manifest = json.loads(Path(manifest_url(order.product_url)).read_text())
     section = page("reference/products.md").section("Products by command")
     intro = set(coded(section.partition("| Key")[0]))
     described = {coded(cells[0])[0]: set(coded(cells[1])) for cells in rows(section)}

@@ -63,7 +63,9 @@ def test_a_request_at_one_instant_can_be_drawn() -> None:
 def test_a_page_embeds_its_numbers_and_says_what_fell_back() -> None:
     load = load_in(GLOBE)
     trial = replace(trial_of("linear", load), strategy="<strips>", fallback="it raised & died")
-    text = cuts_page(load, [trial], 4, "slackwater partition --archive a", {"files": 400})
+    text = cuts_page(
+        load, [trial], 4, ["slackwater", "partition", "--archive", "a b"], {"files": 400}
+    )
     assert "400 files" in text
     assert "<h2>&lt;strips&gt;</h2>" in text
     assert "Cut linearly instead: it raised &amp; died" in text

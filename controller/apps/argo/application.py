@@ -20,9 +20,7 @@ from controller.product_files import ENDINGS
 from planner.density import Density
 from planner.errors import BrokenPlugin, InvalidSubscription
 from planner.extent import Box, Extent, Period
-from planner.model import Fragment, Product, Selection, UpdateSpan, View
-
-Options = tuple[tuple[str, str], ...]
+from planner.model import Fragment, Options, Product, Selection, UpdateSpan, View
 
 KIND_OPTION = "kind"
 """Option of a view that names the family of files to read: core, bio or synthetic."""

@@ -57,7 +57,7 @@ def open_archive(address: ArchiveAddress) -> Archive:
         filesystem, root = url_to_fs(address.url)
     except (ImportError, ValueError, OSError) as error:
         raise ArchiveError(
-            f"archive {address.url} cannot be opened: {error}",
+            f"archive {address.shown} cannot be opened: {error}",
             fix="Give a folder or an fsspec URL whose protocol is installed",
         ) from error
     return Archive(address=address, filesystem=filesystem, root=root.rstrip("/"))
@@ -121,7 +121,8 @@ class Archive:
             return ProfileBytes(path=sibling, content=self.read(sibling))
         except MissingFile as error:
             raise MissingFile(
-                f"the archive {self.address.url} has neither {path} nor its delayed-mode {sibling}"
+                f"the archive {self.address.shown} has neither {path} nor its delayed-mode"
+                f" {sibling}"
             ) from error
 
     def exists(self, path: str) -> bool:
@@ -179,7 +180,7 @@ class Archive:
                 there = self.filesystem.exists(place)
                 what = "is no folder" if there else "is not there, or not to be seen"
                 raise ArchiveError(
-                    f"the archive {self.address.url} {what}",
+                    f"the archive {self.address.shown} {what}",
                     fix="Give the folder that holds the index files and dac/",
                 )
             names = self._file_names(place)
@@ -242,10 +243,10 @@ class Archive:
             return
         facts = self.filesystem.info(place)
         if facts["type"] != "file":
-            raise ArchiveError(f"{path} in archive {self.address.url} is no regular file")
+            raise ArchiveError(f"{path} in archive {self.address.shown} is no regular file")
         if facts["size"] > FILE_BYTES_MAX:
             raise ArchiveError(
-                f"{path} in archive {self.address.url} has {facts['size']} bytes, "
+                f"{path} in archive {self.address.shown} has {facts['size']} bytes, "
                 f"more than the {FILE_BYTES_MAX} that a profile file may have"
             )
 
@@ -254,10 +255,10 @@ class Archive:
         try:
             yield
         except FileNotFoundError as error:
-            raise MissingFile(f"the archive {self.address.url} has no {path}") from error
+            raise MissingFile(f"the archive {self.address.shown} has no {path}") from error
         except _UNREADABLE as error:
             raise ArchiveError(
-                f"{path} in archive {self.address.url} cannot be read: {error}"
+                f"{path} in archive {self.address.shown} cannot be read: {error}"
             ) from error
 
 

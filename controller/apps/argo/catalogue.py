@@ -306,7 +306,7 @@ def profile_indexes(archive: Archive) -> tuple[str, ...]:
     if not chosen:
         looked_for = ", ".join(name for names in INDEX_NAMES.values() for name in names)
         raise ArchiveError(
-            f"the archive {archive.address.url} has no profile index; looked for {looked_for}",
+            f"the archive {archive.address.shown} has no profile index; looked for {looked_for}",
             fix="Give the folder that holds the index files and dac/",
         )
     return chosen

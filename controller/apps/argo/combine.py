@@ -10,7 +10,7 @@ from controller.apps.argo.crate import write_crate
 from controller.apps.argo.derived.catalogue import names_in
 from controller.apps.argo.formats.content import Content
 from controller.apps.argo.fragment import Harvest, read_fragment
-from controller.apps.argo.manifest import manifest, superseded_by, write_manifest
+from controller.apps.argo.manifest import manifest, superseded_by
 from controller.apps.argo.merge import merge
 from controller.apps.argo.orders import CombineOrder
 from controller.apps.argo.points import Points
@@ -19,6 +19,7 @@ from controller.apps.argo.product import write_product
 from controller.apps.argo.provenance import global_attributes
 from controller.apps.argo.rows import CORE_PARAMETERS
 from controller.apps.argo.tables import tables_of
+from controller.apps.manifests import write_beside
 from planner.model import Product
 
 
@@ -60,7 +61,7 @@ def combine(order: CombineOrder) -> Product:
     )
     now = datetime.now(UTC).timestamp()
     said = manifest(order, harvest, content.points, product, created_at=now)
-    write_crate(product, content.attributes, said, write_manifest(product, said))
+    write_crate(product, content.attributes, said, write_beside(product, said))
     return product
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from importlib.metadata import version
 
@@ -16,14 +15,9 @@ from controller.apps.argo.points import Points
 from controller.apps.argo.policy import policy_of
 from controller.apps.argo.provenance import ACKNOWLEDGEMENT
 from controller.apps.argo.vocabulary import plain
-from controller.apps.request import iso_instant
-from controller.apps.storage import replacing
-from controller.build import VERSION
-from controller.product_files import crate_url, file_name, manifest_url
+from controller.apps.manifests import FORMAT, made, product_entry
+from controller.product_files import crate_url, file_name
 from planner.model import Product
-
-FORMAT = 1
-"""Grows when a reader of older manifests would misunderstand a new one."""
 
 
 def manifest(
@@ -48,14 +42,9 @@ def manifest(
     return {
         "format": FORMAT,
         "product": {
-            "id": order.product_id,
-            "file": file_name(product.url),
+            **product_entry(order.product_id, product),
             "format": format_of(order.options),
             "crate": file_name(crate_url(product.url)),
-            "rows": product.rows,
-            "size_bytes": product.size_bytes,
-            "sha256": product.sha256,
-            "digest": product.digest,
         },
         "subscription": order.subscription_id,
         "selections": [
@@ -72,23 +61,8 @@ def manifest(
         "left_out": [asdict(file) for file in harvest.left_out],
         "index_faults": list(order.index_faults),
         "variables": {name: plain(points.attributes(name)) for name in points.names},
-        "software": {"slackwater": VERSION, **_versions(format_of(order.options))},
-        "created": iso_instant(created_at),
+        **made(created_at, **_versions(format_of(order.options))),
     }
-
-
-def write_manifest(product: Product, said: dict[str, object]) -> bytes:
-    """Write the manifest beside its product, there whole or not at all, and return its bytes.
-
-    Raises
-    ------
-    StorageError
-        It cannot be written.
-    """
-    content = json.dumps(said, indent=1).encode()
-    with replacing(manifest_url(product.url)) as file:
-        file.write(content)
-    return content
 
 
 def superseded_by(order: CombineOrder, harvest: Harvest) -> tuple[Superseded, ...]:

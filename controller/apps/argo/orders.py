@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controller.destinations import without_user
 from planner.extent import Extent
-from planner.model import Fragment, Selection
+from planner.model import Fragment, Options, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,11 @@ class ArchiveAddress:
 
     url: str
     read_latency_s: float = 0.0
+
+    @property
+    def shown(self) -> str:
+        """Return the URL as messages and manifests show it: without user name and password."""
+        return without_user(self.url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,7 @@ class ExtractOrder:
     archive: ArchiveAddress
     files: tuple[SourceFile, ...]
     extent: Extent
-    options: tuple[tuple[str, str], ...]
+    options: Options
     fragment_url: str
     update: int | None = None
 

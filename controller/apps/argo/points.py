@@ -23,7 +23,7 @@ POINTS = "N_POINTS"
 
 Column = NDArray[Any]
 
-OF_PROFILE = {
+PROFILE_COLUMNS = {
     "TIME": "time_d",
     "LATITUDE": "latitude",
     "LONGITUDE": "longitude",
@@ -64,7 +64,7 @@ class Points:
 
     def __init__(self, harvest: Harvest) -> None:
         profiles = harvest.profiles
-        self._of_profile = {name: profiles[field] for name, field in OF_PROFILE.items()}
+        self._of_profile = {name: profiles[field] for name, field in PROFILE_COLUMNS.items()}
         self._of_profile["TIME"] = days(nanoseconds(profiles["time_d"]))
         for name, modes in _data_modes(harvest).items():
             self._of_profile[name] = np.where(modes == b"", np.array(b" ", "S1"), modes)

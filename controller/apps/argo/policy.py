@@ -34,8 +34,8 @@ from controller.apps.argo.profile import Mask, Profile
 from controller.apps.argo.rows import CORE_PARAMETERS, Kind
 from controller.apps.argo.vertical import UNITS, VerticalRange, vertical_range
 from planner.errors import InvalidSubscription
+from planner.model import Options
 
-Options = tuple[tuple[str, str], ...]
 Flags = tuple[int, ...]
 DataModes = tuple[str, ...]
 

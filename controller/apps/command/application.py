@@ -9,13 +9,10 @@ from controller.apps.command.combine import combine
 from controller.apps.command.extract import extract
 from controller.apps.command.listing import Listing
 from controller.apps.command.orders import CombineOrder, ExtractOrder, Form, Selected, Tool
-from controller.product_files import MANIFEST_ENDING
 from planner.density import Density
 from planner.errors import InvalidSubscription
 from planner.extent import ALWAYS, Box, Extent, Period
-from planner.model import Fragment, Product, Selection, UpdateSpan, View
-
-Options = tuple[tuple[str, str], ...]
+from planner.model import Fragment, Options, Product, Selection, UpdateSpan, View
 
 OPTION_CHARACTERS_MAX = 1000
 """Of one option's value: all that a command is told also travels in its environment."""
@@ -172,7 +169,6 @@ class CommandApplication:
     ) -> CombineOrder:
         order = CombineOrder(
             product_url="",
-            manifest_url=f"{self._staging_url}/{product_id}{MANIFEST_ENDING}",
             product_id=product_id,
             subscription_id=subscription_id,
             selected=selected,

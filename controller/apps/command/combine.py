@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from fsspec.core import url_to_fs
 
 from controller.apps.command.fragment import Found, measured
 from controller.apps.command.joining import join
-from controller.apps.command.manifest import write_manifest
+from controller.apps.command.manifest import manifest
 from controller.apps.command.orders import CombineOrder
+from controller.apps.manifests import write_beside
 from controller.apps.storage import replacing
 from planner.model import Product
 
@@ -35,7 +38,8 @@ def combine(order: CombineOrder) -> Product:
         sha256=written.sha256,
         digest=written.sha256,
     )
-    write_manifest(order, pieces, product)
+    now = datetime.now(UTC).timestamp()
+    write_beside(product, manifest(order, pieces, product, created_at=now))
     return product
 
 

@@ -11,6 +11,7 @@ from fsspec.core import url_to_fs
 
 from controller.apps.command.orders import ListedFile
 from controller.apps.command.places import Places
+from controller.destinations import without_user
 from controller.errors import ArchiveError
 from planner.density import Density
 from planner.extent import Extent
@@ -43,20 +44,22 @@ def list_folder(url: str, pattern: str) -> dict[str, ListedFile]:
     ArchiveError
         The folder is not there or cannot be listed, or has more than `FILES_MAX` such files.
     """
+    shown = without_user(url)
     try:
         filesystem, root = url_to_fs(url)
         if not filesystem.isdir(root):
             raise ArchiveError(
-                f"the folder {url} is not there", fix="Correct `archive` of its dataset"
+                f"the folder {shown} is not there",
+                fix="Correct `archive` of its dataset",
             )
         found = _walked(filesystem, root.rstrip("/"), pattern)
     except (ImportError, ValueError) as error:
-        raise ArchiveError(f"the folder {url} cannot be opened: {error}") from error
+        raise ArchiveError(f"the folder {shown} cannot be opened: {error}") from error
     except OSError as error:
-        raise ArchiveError(f"the folder {url} cannot be listed: {error.strerror}") from error
+        raise ArchiveError(f"the folder {shown} cannot be listed: {error.strerror}") from error
     if len(found) > FILES_MAX:
         raise ArchiveError(
-            f"the folder {url} has more than {FILES_MAX:,} files like {pattern}",
+            f"the folder {shown} has more than {FILES_MAX:,} files like {pattern}",
             fix="Narrow `files` of its dataset, or make several datasets of it",
         )
     return found

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import PurePosixPath
 
 from controller.apps.command.joining import Piece, part_of
 from controller.apps.command.orders import CombineOrder, ListedFile, Selected
-from controller.apps.request import iso_instant, request
-from controller.apps.storage import replacing
-from controller.build import VERSION
+from controller.apps.manifests import FORMAT, made, product_entry
+from controller.apps.request import request
 from planner.model import Product
-
-FORMAT = 1
-"""Grows when a reader of older manifests would misunderstand a new one."""
 
 
 def manifest(
@@ -35,33 +28,12 @@ def manifest(
     """
     return {
         "format": FORMAT,
-        "product": {
-            "id": order.product_id,
-            "file": PurePosixPath(product.url).name,
-            "rows": product.rows,
-            "size_bytes": product.size_bytes,
-            "sha256": product.sha256,
-            "digest": product.digest,
-        },
+        "product": product_entry(order.product_id, product),
         "subscription": order.subscription_id,
         "selections": [_selection(each, pieces, n) for n, each in enumerate(order.selected)],
         "join": {"how": str(order.form.join), "header_lines": order.form.header_lines},
-        "software": {"slackwater": VERSION},
-        "created": iso_instant(created_at),
+        **made(created_at),
     }
-
-
-def write_manifest(order: CombineOrder, pieces: Sequence[Piece], product: Product) -> None:
-    """Write the manifest beside its product, there whole or not at all.
-
-    Raises
-    ------
-    StorageError
-        It cannot be written.
-    """
-    said = manifest(order, pieces, product, created_at=datetime.now(UTC).timestamp())
-    with replacing(order.manifest_url) as file:
-        file.write(json.dumps(said, indent=1).encode())
 
 
 def _selection(selected: Selected, pieces: Sequence[Piece], number: int) -> dict[str, object]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from controller.product_files import PACKAGE_ENDING
 from planner.extent import Extent
-from planner.model import Fragment, Selection, UpdateSpan
+from planner.model import Fragment, Options, Selection, UpdateSpan
 
 
 class Join(StrEnum):
@@ -68,7 +69,7 @@ class Form:
     @property
     def product_ending(self) -> str:
         """Return what the name of the product ends with."""
-        return ".zip" if self.join is Join.PACKAGE else self.ending
+        return PACKAGE_ENDING if self.join is Join.PACKAGE else self.ending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,7 @@ class ExtractOrder:
     archive: str
     extent: Extent
     updates: UpdateSpan
-    options: tuple[tuple[str, str], ...]
+    options: Options
     files: tuple[ListedFile, ...] | None
     fragment_url: str
 
@@ -156,15 +157,14 @@ class CombineOrder:
 
     Parameters
     ----------
-    product_url, manifest_url : str
-        Where the two files go (staging area).
+    product_url : str
+        Where it goes (staging area).
     product_id, subscription_id : str
     selected : tuple of Selected
         At least one.
     """
 
     product_url: str
-    manifest_url: str
     product_id: str
     subscription_id: str
     selected: tuple[Selected, ...]

@@ -12,6 +12,7 @@ import numpy as np
 from fsspec.core import url_to_fs
 from numpy.typing import NDArray
 
+from controller.destinations import without_user
 from controller.errors import ArchiveError
 from planner.density import Density
 from planner.extent import Extent, Floats, wrap_longitudes
@@ -97,11 +98,13 @@ def read_places(url: str, name: str, there: Collection[str]) -> Places:
             content = file.read(INDEX_BYTES_MAX + 1)
     except OSError as error:
         raise ArchiveError(
-            f"index {name} of {url} cannot be read: {error.strerror or error}",
+            f"index {name} of {without_user(url)} cannot be read: {error.strerror or error}",
             fix="Correct `index` of its dataset",
         ) from error
     if len(content) > INDEX_BYTES_MAX:
-        raise ArchiveError(f"index {name} of {url} has more than {INDEX_BYTES_MAX:,} bytes")
+        raise ArchiveError(
+            f"index {name} of {without_user(url)} has more than {INDEX_BYTES_MAX:,} bytes"
+        )
     return parse_places(
         io.StringIO(content.decode("utf-8-sig", "replace"), newline=""), name, there
     )

@@ -9,7 +9,7 @@ from controller.calibration.advice import (
     CARRY_S,
     PARTS_PER_WORKER,
     Choice,
-    Load,
+    WholeArchive,
     advised,
     best_of_each,
     compare,
@@ -32,9 +32,9 @@ def growing(count: int) -> Density:
     )
 
 
-def load(scatter: float = 0.1, workers: int = 8, costs: UnitCosts = COSTS) -> Load:
+def load(scatter: float = 0.1, workers: int = 8, costs: UnitCosts = COSTS) -> WholeArchive:
     density = growing(4000)
-    return Load(
+    return WholeArchive(
         density=density, parameters=("TEMP",), costs=costs, scatter=scatter, workers=workers, seed=1
     )
 

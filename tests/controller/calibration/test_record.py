@@ -14,15 +14,15 @@ from controller.calibration.record import (
     FORMAT,
     Calibration,
     calibrated,
+    keep,
     place_of,
     plain_url,
     read,
     supposed,
-    write,
 )
 from controller.calibration.statistics import Accuracy
 from controller.config.settings import ARGO_DOI
-from controller.errors import CalibrationError
+from controller.errors import CalibrationError, StorageError
 from planner.durations import DEFAULT_COSTS
 from planner.model import UnitCosts
 
@@ -58,14 +58,14 @@ def calibration(address: ArchiveAddress) -> Calibration:
 
 def test_it_is_read_as_it_was_written(address: ArchiveAddress, tmp_path: Path) -> None:
     file = tmp_path / "new" / "folder" / "c.json"
-    write(calibration(address), file)
+    keep(calibration(address), file)
     assert read(file) == calibration(address)
     assert [path.name for path in file.parent.iterdir()] == ["c.json"]
 
 
 def test_it_is_found_again_for_its_archive_only(address: ArchiveAddress, tmp_path: Path) -> None:
     assert calibrated(address, "argo") == supposed(address)
-    write(calibration(address), place_of(address.url, "argo"))
+    keep(calibration(address), place_of(address.url, "argo"))
     found = calibrated(address, "argo")
     assert found.costs == COSTS
     assert (found.scatter, found.common_error) == (0.12, 0.06)
@@ -90,7 +90,7 @@ def test_secrets_of_a_url_are_not_kept() -> None:
 
 
 def test_declared_latency_is_added_once_where_costs_are_used(address: ArchiveAddress) -> None:
-    write(calibration(address), place_of(address.url, "argo"))
+    keep(calibration(address), place_of(address.url, "argo"))
     far = replace(address, read_latency_s=0.05)
     assert calibrated(far, "argo").costs == replace(COSTS, file_s=0.002 + 0.05)
     assert supposed(far).costs.file_s == pytest.approx(DEFAULT_COSTS.file_s + 0.05)
@@ -139,7 +139,7 @@ def test_costs_that_cannot_be_are_refused(
     changes: dict[str, object], address: ArchiveAddress, tmp_path: Path
 ) -> None:
     file = tmp_path / "c.json"
-    write(replace(calibration(address), **changes), file)  # type: ignore[arg-type]
+    keep(replace(calibration(address), **changes), file)  # type: ignore[arg-type]
     with pytest.raises(CalibrationError, match="broken"):
         read(file)
 
@@ -148,7 +148,7 @@ def test_a_file_of_another_archive_or_none_is_refused(
     address: ArchiveAddress, tmp_path: Path
 ) -> None:
     file = tmp_path / "c.json"
-    write(calibration(ArchiveAddress(url="/elsewhere")), file)
+    keep(calibration(ArchiveAddress(url="/elsewhere")), file)
     with pytest.raises(CalibrationError, match=r"is of file:///elsewhere .* not of .*archive"):
         calibrated(address, "argo", file=file)
     with pytest.raises(CalibrationError, match="cannot be read"):
@@ -159,8 +159,8 @@ def test_a_file_of_another_archive_or_none_is_refused(
 
 def test_a_place_that_takes_no_file_is_told(address: ArchiveAddress, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CalibrationError, match="--out"):
-        write(calibration(address), tmp_path / "file" / "c.json")
+    with pytest.raises(StorageError, match=r"c\.json cannot be written"):
+        keep(calibration(address), tmp_path / "file" / "c.json")
 
 
 def test_a_relative_state_folder_is_ignored(

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from controller.calibration.statistics import (
-    Floats,
     accuracy,
     errors_of,
     fitted,
@@ -23,6 +22,7 @@ from controller.calibration.statistics import (
     spearman,
 )
 from planner.durations import COMMON_ERROR_MIN
+from planner.extent import Floats
 from planner.model import Features, UnitCosts
 
 TRUTH = UnitCosts(base_s=0.002, file_s=0.003, megabyte_s=0.0, value_s=0.0004)

@@ -14,6 +14,7 @@ from controller.apps.argo.parameters import BIOGEOCHEMICAL
 from controller.apps.argo.rows import CORE_PARAMETERS
 from controller.build import VERSION
 from planner.errors import BrokenPlugin
+from planner.model import Options
 from planner.plugins import installed, load
 
 GROUP = "slackwater.derived"
@@ -129,6 +130,6 @@ def origin_of(name: str) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry and entry.dist else "unknown"
 
 
-def names_in(options: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+def names_in(options: Options) -> tuple[str, ...]:
     """Return the derived parameters that a view's options ask for, sorted."""
     return tuple(sorted(filter(None, dict(options).get(DERIVED_OPTION, "").split(","))))

@@ -14,6 +14,7 @@ from controller.apps.argo.formats.content import Content
 from controller.apps.argo.points import Column
 from controller.product_files import DEFAULT_FORMAT, ENDINGS
 from planner.errors import InvalidSubscription
+from planner.model import Options
 
 FORMAT_OPTION = "format"
 """Option of a view that names the format of its products."""
@@ -66,7 +67,7 @@ FORMATS: Mapping[str, Format] = {
 assert FORMATS.keys() == ENDINGS.keys()
 
 
-def format_of(options: tuple[tuple[str, str], ...]) -> str:
+def format_of(options: Options) -> str:
     """Return the name of the format that a view's options ask for.
 
     Raises

@@ -162,6 +162,14 @@ class TestUnreadableFiles:
         with pytest.raises(ArchiveError, match="has 7 bytes, more than the 3"):
             archive.read(REAL_TIME)
 
+    def test_no_password_is_told(self) -> None:
+        # What is told of a file that is left out is delivered, in the manifest.
+        archive = open_archive(ArchiveAddress(url="memory://key:secret@gdac-test/nowhere"))
+        for act in (archive.index_names, lambda: archive.read_profile(REAL_TIME)):
+            with pytest.raises(ArchiveError, match="memory://gdac-test/nowhere") as caught:
+                act()
+            assert "secret" not in str(caught.value)
+
     def test_an_archive_that_is_not_there(self, tmp_path: Path) -> None:
         archive = open_archive(ArchiveAddress(url=str(tmp_path / "nowhere")))
         with pytest.raises(ArchiveError, match="nowhere is not there"):

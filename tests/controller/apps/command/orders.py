@@ -66,7 +66,6 @@ def product(folder: Path, fragments: tuple[Fragment, ...], form: Form = CSV) -> 
     """Return the order to combine fragments."""
     return CombineOrder(
         product_url=str(folder / f"p-v1-to-u0{form.product_ending}"),
-        manifest_url=str(folder / "p-v1-to-u0.manifest.json"),
         product_id="p-v1-to-u0",
         subscription_id="p",
         selected=(

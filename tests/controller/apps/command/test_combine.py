@@ -17,6 +17,7 @@ from controller.apps.command.fragment import BLOCK_BYTES, Head, measured, write_
 from controller.apps.command.joining import HEADER_BYTES_MAX
 from controller.apps.command.orders import CombineOrder, Form, Join, ListedFile
 from controller.errors import CommandError, StorageError
+from controller.product_files import manifest_url
 from planner.model import Fragment, Product
 from tests.controller.apps.command.orders import (
     BINARY,
@@ -63,7 +64,7 @@ def content(made: Product) -> bytes:
 
 
 def manifest(order: CombineOrder) -> dict[str, object]:
-    told: dict[str, object] = json.loads(Path(order.manifest_url).read_text())
+    told: dict[str, object] = json.loads(Path(manifest_url(order.product_url)).read_text())
     return told
 
 
