@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -14,7 +15,7 @@ from rich.table import Table
 from controller.build import BUILD
 from controller.calibration.record import Belief
 from controller.cli import Exit
-from controller.cli.display import messages, print_json, results, slack, span, table
+from controller.cli.display import command_given, messages, print_json, results, slack, span, table
 from controller.cli.planned import Plan, as_data, costs, foremost, saving_line, sparks, verdict
 from controller.cli.rehearsing import staged
 from controller.cli.run import chosen, news, standing, tell, warn
@@ -39,6 +40,8 @@ ROWS_TOLD_MAX = 40
 SPARK_WIDTH_MAX = 60
 """Characters of a line of workers over time."""
 
+_USER = re.compile(r"(?<=://)[^/\s@]*@")
+
 COLOURS = {
     State.ON_TIME: "green",
     State.AT_RISK: "yellow",
@@ -62,6 +65,9 @@ def plan(  # noqa: PLR0913 - one for each option of the command
 ) -> Exit:
     """Run the command and return its exit code."""
     check_names()
+    if html is not None and (html.is_dir() or not html.parent.is_dir()):
+        what = "is a folder" if html.is_dir() else "cannot be written: its folder is missing"
+        raise FileFault(str(html), [what])
     settings = chosen(read_settings(config), policy)
     destinations = Destinations(
         roots=(str(out), *settings.delivery.roots), schemes=settings.delivery.schemes
@@ -227,17 +233,29 @@ def _inputs(
     subscriptions: Path, config: Path | None, settings: Settings, facts: dict[str, object]
 ) -> dict[str, object]:
     return {
-        "command": ["slackwater", *sys.argv[1:]],
+        "command": command_given(),
         "build": BUILD,
         "archive": facts,
         "subscriptions": _text(subscriptions),
         "config": None if config is None else _text(config),
-        "settings": asdict(settings),
+        "settings": _without_users(asdict(settings)),
     }
 
 
 def _text(path: Path) -> str:
-    return path.read_text("utf-8", "replace")
+    return str(_without_users(path.read_text("utf-8", "replace")))
+
+
+def _without_users(said: Any) -> Any:
+    """Return what was written without the users and passwords of URLs."""
+    match said:
+        case str():
+            return _USER.sub("", said)
+        case dict():
+            return {key: _without_users(value) for key, value in said.items()}
+        case list() | tuple():
+            return [_without_users(value) for value in said]
+    return said
 
 
 def _write(path: Path, made: Plan, inputs: dict[str, object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -178,7 +179,7 @@ def _savings(made: Plan) -> str:
 
 
 def _origin(inputs: Mapping[str, Any]) -> str:
-    blocks = [paragraph(f"Made by {inputs['build']}:"), _verbatim(" ".join(inputs["command"]))]
+    blocks = [paragraph(f"Made by {inputs['build']}:"), _verbatim(shlex.join(inputs["command"]))]
     blocks += [paragraph("from these subscriptions:"), _verbatim(inputs["subscriptions"])]
     if inputs["config"] is not None:
         blocks += [paragraph("and these settings, all others being the defaults:")]
