@@ -89,8 +89,19 @@ def view_of(application: ArgoApplication, extent: Extent, options: dict[str, str
     )
 
 
-def asked(application: ArgoApplication, view: View, parts: int) -> Request:
+def asked(
+    application: ArgoApplication, view: View, parts: int, costs: UnitCosts = DEFAULT_COSTS
+) -> Request:
     """Return a request with the load it means.
+
+    Parameters
+    ----------
+    application : ArgoApplication
+    view : View
+    parts : int
+        Wanted.
+    costs : UnitCosts
+        What reading is believed to cost.
 
     Raises
     ------
@@ -103,7 +114,7 @@ def asked(application: ArgoApplication, view: View, parts: int) -> Request:
             "the request matches no profile of the archive",
             fix="Widen --bbox or --time, or ask for other --parameters",
         )
-    return Request(application=application, view=view, density=density, parts=parts)
+    return Request(application=application, view=view, density=density, parts=parts, costs=costs)
 
 
 def cut_by(request: Request, strategies: Iterable[str]) -> list[Trial]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -72,4 +73,14 @@ def svg_of(figure: Figure, label: str) -> str:
     drawing = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", drawing, count=1)
     drawing = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", drawing, count=1)
     drawing = drawing.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)
-    return drawing.replace(INK, "currentColor")
+    return _named_by_content(drawing).replace(INK, "currentColor")
+
+
+def _named_by_content(drawing: str) -> str:
+    """Return an SVG whose clip paths are named after what they hold, not after an address."""
+    for name, content in re.findall(r'<clipPath id="(\w+)">(.*?)</clipPath>', drawing, re.DOTALL):
+        ours = f"clip-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+        drawing = drawing.replace(f'"{name}"', f'"{ours}"').replace(
+            f"url(#{name})", f"url(#{ours})"
+        )
+    return drawing

@@ -7,6 +7,7 @@ and made again.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -28,13 +29,15 @@ def page(title: str, sections: Iterable[str], data: Mapping[str, object]) -> str
     style = files("sim").joinpath(STYLE).read_text("utf-8")
     embedded = "\n".join(_embedded(name, value) for name, value in data.items())
     body = "\n".join(sections)
-    return (
+    text = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>{escape(title)}</h1>\n{body}\n</main>\n{embedded}\n</body>\n</html>\n"
     )
+    # Names of files may hold bytes that are no text.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def section(heading: str, *blocks: str) -> str:
@@ -72,7 +75,23 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str
     )
 
 
+def json_text(value: object, *, indent: int) -> str:
+    """Return a value as JSON that every reader takes: what is no finite number is null."""
+    return json.dumps(_finite(value), indent=indent, sort_keys=True, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {key: _finite(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_finite(inner) for inner in value]
+    return value
+
+
 def _embedded(name: str, value: object) -> str:
-    # "</script>" inside a text would end the element; JSON bears the slash escaped.
-    text = json.dumps(value, indent=1, sort_keys=True).replace("</", "<\\/")
+    # "</script>" inside a text would end the element, "<!--<script>" would keep it from ending.
+    text = json_text(value, indent=1).replace("<", "\\u003c")
     return f'<script type="application/json" id="{escape(name)}">\n{text}\n</script>'

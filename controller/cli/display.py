@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from planner.spans import span as told
+from sim.page import json_text
 
 
 def results() -> Console:
@@ -23,7 +23,7 @@ def messages() -> Console:
 
 def print_json(value: object) -> None:
     """Print a result as JSON on stdout."""
-    print(json.dumps(value, indent=2, sort_keys=True))  # noqa: T201 - this is the result
+    print(json_text(value, indent=2))  # noqa: T201 - this is the result
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,10 +13,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from controller.apps.argo.application import ArgoApplication
+from controller.apps.argo.orders import ArchiveAddress
 from controller.apps.request import request as told_request
+from controller.calibration.record import calibrated
 from controller.cli import Exit
 from controller.cli.display import messages, print_json, results, span, table
 from controller.cli.pages import command_line, refuse_unwritable, write
+from controller.cli.run import tell
 from controller.config.bbox import parse_bbox
 from controller.config.checked import hint
 from controller.config.iso8601 import parse_interval
@@ -61,11 +64,13 @@ def show_cuts(wish: Asked, *, run: bool, output: Output) -> Exit:
         application = opened(wish.archive, Path(folder))
         reading = _Reading(wish, application)
         view, strategies = reading.view(), reading.strategies()
-        if reading.faults:
+        if view is None or reading.faults:
             for fault in reading.faults:
                 messages().print(f"[red]error:[/] {escape(fault)}", highlight=False)
             return Exit.USAGE
-        request = asked(application, view, wish.parts)
+        believed = calibrated(ArchiveAddress(url=wish.archive), application.name)
+        request = asked(application, view, wish.parts, believed.costs)
+        tell([believed])
         trials = cut_by(request, strategies)
         _warn(trials)
         if run:
@@ -87,12 +92,18 @@ class _Reading:
         self._wish = wish
         self._application = application
 
-    def view(self) -> View:
+    def view(self) -> View | None:
         wish = self._wish
         box = self._read("--bbox", parse_bbox, wish.bbox, GLOBE)
         period = self._read("--time", parse_interval, wish.time, ALWAYS)
         extent = Extent(box=box, period=period, parameters=self._parameters())
-        return view_of(self._application, extent, self._options())
+        options = self._options()
+        try:
+            return view_of(self._application, extent, options)
+        except SlackwaterError as fault:
+            if not any(str(fault) in told for told in self.faults):
+                self.faults.append(str(fault))
+            return None
 
     def strategies(self) -> list[str]:
         known = list(Partitioners())
@@ -207,6 +218,7 @@ def _result(request: Request, trials: Sequence[Trial], wish: Asked) -> dict[str,
         "files": round(float(request.density.files.sum())),
         "parts_wanted": request.parts,
         "workers": wish.workers,
+        "costs": asdict(request.costs),
         "strategies": [_told(trial, request.view, wish.workers) for trial in trials],
     }
 

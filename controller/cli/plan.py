@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -37,6 +39,8 @@ ROWS_TOLD_MAX = 40
 
 SPARK_WIDTH_MAX = 60
 """Characters of a line of workers over time."""
+
+_USER = re.compile(r"(?<=://)[^/\s@]*@")
 
 COLOURS = {
     State.ON_TIME: "green",
@@ -232,9 +236,21 @@ def _inputs(
         "archive": facts,
         "subscriptions": _text(subscriptions),
         "config": None if config is None else _text(config),
-        "settings": asdict(settings),
+        "settings": _without_users(asdict(settings)),
     }
 
 
 def _text(path: Path) -> str:
-    return path.read_text("utf-8", "replace")
+    return str(_without_users(path.read_text("utf-8", "replace")))
+
+
+def _without_users(said: Any) -> Any:
+    """Return what was written without the users and passwords of URLs."""
+    match said:
+        case str():
+            return _USER.sub("", said)
+        case dict():
+            return {key: _without_users(value) for key, value in said.items()}
+        case list() | tuple():
+            return [_without_users(value) for value in said]
+    return said

@@ -72,8 +72,14 @@ class ArgoApplication:
         return tuple(sorted({*self._measured(), *self._derived}))
 
     def takes(self, option: str) -> bool:
-        """Tell whether an option of this name means anything here."""
-        return is_option(option)
+        """Tell whether an option of this name means anything here.
+
+        One about a parameter that this archive does not list is left to those that list it.
+        """
+        if not is_option(option):
+            return False
+        named = {name for _, _, name in named_in(((option, ""),))}
+        return named <= {*self.parameters(), *OF_PROFILE}
 
     def check_options(self, options: Options) -> None:
         """Refuse options that cannot be, when a subscription is made.
@@ -82,10 +88,12 @@ class ArgoApplication:
         ------
         InvalidSubscription
             Names the option, and what it may be.
+        ArchiveError
+            The archive lists no files of the kind asked for.
         """
         named = dict(options)
         if KIND_OPTION in named:
-            _named(named[KIND_OPTION])
+            _refuse_unlisted(_named(named[KIND_OPTION]), self._catalogue.kinds)
         if DERIVED_OPTION in named:
             raise InvalidSubscription(
                 f"option {DERIVED_OPTION!r} is unknown",
@@ -207,7 +215,10 @@ class ArgoApplication:
         )
 
     def _measured(self) -> set[str]:
-        return {*CORE_PARAMETERS, *BIOGEOCHEMICAL, *self._catalogue.parameters()}
+        """Return what a subscription may ask for; of core files alone, nothing biogeochemical."""
+        only_core = self._catalogue.kinds == {Kind.CORE}
+        bgc = () if only_core else BIOGEOCHEMICAL
+        return {*CORE_PARAMETERS, *bgc, *self._catalogue.parameters()}
 
     def _needs(self, derived: str) -> tuple[str, ...]:
         """Return what a derived parameter needs, if this archive may have it."""
@@ -296,12 +307,16 @@ def kind_of(view: View, there: Collection[Kind]) -> Kind:
         kind = Kind.CORE
     else:
         kind = Kind.BIO if Kind.SYNTHETIC not in there and Kind.BIO in there else Kind.SYNTHETIC
+    _refuse_unlisted(kind, there)
+    return kind
+
+
+def _refuse_unlisted(kind: Kind, there: Collection[Kind]) -> None:
     if there and kind not in there:
         raise ArchiveError(
             f"the archive lists no {kind} profiles, only {', '.join(sorted(there))}",
             fix=f"Ask for other parameters or for option {KIND_OPTION}",
         )
-    return kind
 
 
 def _named(kind: str) -> Kind:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from controller.apps.argo.provenance import link_of
 from controller.apps.storage import replacing
 from controller.build import VERSION
 from controller.product_files import crate_url, file_name, manifest_url
@@ -81,7 +82,8 @@ def _dataset(
 ) -> Entity:
     """Return the root: the product as a whole."""
     coverage = [attributes.get(f"time_coverage_{edge}", "..") for edge in ("start", "end")]
-    parameters = manifest["policy"]["data_mode"]
+    derived = [one["name"] for one in manifest["derived"]]
+    parameters = [*manifest["policy"]["data_mode"], *dict.fromkeys(derived)]
     return {
         "@id": "./",
         "@type": "Dataset",
@@ -94,7 +96,7 @@ def _dataset(
         "creator": _to(attributes["creator_url"]),
         "isBasedOn": list(map(_to, _archives(manifest))),
         "temporalCoverage": "/".join(coverage),
-        "variableMeasured": list(parameters),
+        "variableMeasured": parameters,
         "mainEntity": _to(_product_id(product)),
         "hasPart": [_to(_product_id(product)), _to(_manifest_id(product))],
         "mentions": _to("#making"),
@@ -187,7 +189,7 @@ def _making(product: Product, manifest: Mapping[str, Any]) -> list[Entity]:
 def _archives(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Return the identifiers of the datasets by where they are told of."""
     identifiers = (selection["dataset"] for selection in manifest["selections"])
-    return {f"https://doi.org/{identifier}": identifier for identifier in identifiers}
+    return {link_of(identifier) or f"#{identifier}": identifier for identifier in identifiers}
 
 
 def _product_id(product: Product) -> str:

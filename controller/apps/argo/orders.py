@@ -118,8 +118,8 @@ class CombineOrder:
 
     @property
     def options(self) -> tuple[tuple[str, str], ...]:
-        """The options of the request."""
-        return self.selections[0].view.options
+        """The options of the request; of several archives, each has those that it understands."""
+        return tuple(sorted({o for selection in self.selections for o in selection.view.options}))
 
     @property
     def datasets(self) -> tuple[str, ...]:

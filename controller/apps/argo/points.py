@@ -17,7 +17,7 @@ from controller.apps.argo.derived.account import derived_attributes
 from controller.apps.argo.extract import EPOCH_D
 from controller.apps.argo.fragment import Harvest
 from controller.apps.argo.rows import CORE_PARAMETERS, Int64s, Kind
-from controller.apps.argo.vocabulary import COORDINATES, attributes_of
+from controller.apps.argo.vocabulary import COORDINATES, DERIVED, attributes_of
 
 POINTS = "N_POINTS"
 
@@ -85,7 +85,8 @@ class Points:
 
     def attributes(self, name: str) -> dict[str, object]:
         """Return what is said of a column, links to others included."""
-        said = dict(self._derived.get(name) or attributes_of(name))
+        derived = self._derived.get(name)
+        said = {"coverage_content_type": DERIVED, **derived} if derived else attributes_of(name)
         if name not in COORDINATES:
             said["coordinates"] = " ".join(COORDINATES)
         about = [other for other in (f"{name}_QC", f"{name}_ERROR") if other in self._of_row]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,6 +25,7 @@ ACKNOWLEDGEMENT = (
 
 STANDARD_NAMES = "CF Standard Name Table v93"
 
+_DOI = re.compile(r"10\.\d{4,9}/\S+$")
 _PRODUCT_VERSION = re.compile(r"-v(\d+)(?=-)")
 
 _ARGO = {
@@ -66,9 +68,7 @@ def global_attributes(order: CombineOrder, harvest: Harvest) -> dict[str, object
         **_version(order.product_id),
         **_contributors(harvest),
         "history": f"{changed.get('date_created', '')} selected and merged by {BUILD}".strip(),
-        "references": " ".join(f"https://doi.org/{dataset}" for dataset in order.datasets),
-        "metadata_link": f"https://doi.org/{order.datasets[0]}",
-        "doi": " ".join(order.datasets),
+        **_references(order.datasets),
         "standard_name_vocabulary": STANDARD_NAMES,
         **changed,
         **_bounds(order, harvest),
@@ -77,6 +77,25 @@ def global_attributes(order: CombineOrder, harvest: Harvest) -> dict[str, object
         "slackwater_request": _json([asked(s.view) for s in order.selections]),
         "slackwater_policy": _json(policy),
     }
+
+
+def link_of(dataset: str) -> str:
+    """Return where a dataset is told of: its identifier if that is a URL, or what resolves a DOI.
+
+    Empty where it is neither, as of a mirror that only its operator knows.
+    """
+    if _DOI.match(dataset):
+        return f"https://doi.org/{dataset}"
+    return dataset if dataset.startswith(("https://", "http://")) else ""
+
+
+def _references(datasets: Sequence[str]) -> dict[str, str]:
+    links = list(filter(None, map(link_of, datasets)))
+    dois = [dataset for dataset in datasets if _DOI.match(dataset)]
+    told = {"references": " ".join(links), "doi": " ".join(dois)}
+    return {name: said for name, said in told.items() if said} | (
+        {"metadata_link": links[0]} if links else {}
+    )
 
 
 def _summary(harvest: Harvest) -> str:

@@ -67,6 +67,9 @@ QUALITY_FLAG: Attributes = {
 NVS_URL = "http://vocab.nerc.ac.uk/collection"
 """The NERC vocabulary server; what lies below are identifiers, and they can be opened."""
 
+DERIVED = "physicalMeasurement"
+"""ISO 19115 has no sort of its own for what is computed from measurements."""
+
 _OF_PARAMETER: Mapping[str, Attributes] = {
     "PRES": {"axis": "Z", "positive": "down"},
 }

@@ -108,6 +108,31 @@ def test_all_that_is_wrong_is_told_at_once(command: Command, small_archive: Demo
         assert said in ended.err
 
 
+def test_it_predicts_by_what_a_calibration_kept(
+    command: Command, small_archive: DemoArchive
+) -> None:
+    asked = ("partition", "--archive", small_archive.folder, "--parts", 3, "--json")
+    before = command(*asked)
+    calibrated = command("calibrate", "--archive", small_archive.folder, "--samples", 20, "--json")
+    assert calibrated.code == 0, calibrated.err
+    after = command(*asked)
+    assert after.result["costs"] == calibrated.result["calibration"]["costs"]
+    assert after.result["costs"] != before.result["costs"]
+    assert "run times are predicted by the calibration" in after.err
+
+
+def test_an_option_that_no_view_understands_is_told_with_the_rest(
+    command: Command, small_archive: DemoArchive
+) -> None:
+    ended = command(
+        *("partition", "--archive", small_archive.folder, "--bbox", "0,0,1"),
+        *("--parameters", "TEMP", "--options", "qc_PSAL=1", "--options", "qd=1"),
+    )
+    assert ended.code == 2
+    assert "option 'qd' is unknown" in ended.err
+    assert "--bbox: bbox 0,0,1 is not four numbers" in ended.err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

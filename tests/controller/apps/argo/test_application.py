@@ -123,6 +123,16 @@ class TestKinds:
                 argo.density(wish, BASE)
             with pytest.raises(ArchiveError, match="only core"):
                 argo.part_order(wish, wish.extent, BASE, "stem")
+        with pytest.raises(ArchiveError, match="only core"):
+            argo.check_options((("kind", "bio"),))
+
+    def test_core_files_alone_hold_nothing_biogeochemical(self) -> None:
+        argo = application_of(core_index(*CORE))
+        assert {"TEMP", "MLD"} <= set(argo.parameters())
+        assert "DOXY" not in argo.parameters()
+        assert argo.takes("qc_TEMP")
+        assert argo.takes("qc_POSITION")
+        assert not argo.takes("qc_DOXY"), "an archive beside it may list it"
 
 
 def wish_for(argo: ArgoApplication, *parameters: str, **options: str) -> View:

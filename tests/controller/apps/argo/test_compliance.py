@@ -92,7 +92,12 @@ def unlisted(folder: Path) -> None:
     product_of(address, listed(["s.nc"]), folder, Extent(parameters=names), mode="expert")
 
 
-@pytest.mark.parametrize("kind", [core, expert, empty, antimeridian, synthetic, unlisted])
+def derived(folder: Path) -> None:
+    address, files = archive_of(folder / "archive", [a_cast(), a_cast(cycle=2)])
+    product_of(address, files, folder, derived="CT,MLD,SA,SIGMA0", depth="../500")
+
+
+@pytest.mark.parametrize("kind", [core, derived, expert, empty, antimeridian, synthetic, unlisted])
 @pytest.mark.parametrize("convention", ["cf:1.11", "acdd:1.3"])
 def test_products_comply(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: object, convention: str

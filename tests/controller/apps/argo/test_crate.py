@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import netCDF4
 import pytest
 
 from controller.apps.argo.combine import combine
@@ -113,3 +115,29 @@ def test_a_product_of_nothing_has_a_crate(tmp_path: Path) -> None:
     entities = entities_of(tmp_path)
     assert entities["./"]["temporalCoverage"] == "../.."
     assert entities["./"]["description"].startswith("0 levels")
+
+
+def test_derived_parameters_are_among_what_was_measured(tmp_path: Path) -> None:
+    address, files = archive_of(tmp_path / "archive", [a_cast()])
+    product_of(address, files, tmp_path, derived="CT,MLD")
+    assert entities_of(tmp_path)["./"]["variableMeasured"] == ["PRES", "PSAL", "TEMP", "CT", "MLD"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "link"),
+    [
+        ("10.17882/42182#north", "https://doi.org/10.17882/42182#north"),
+        ("https://example.org/argo", "https://example.org/argo"),
+        ("north-mirror", ""),
+    ],
+)
+def test_an_archive_without_a_doi_gets_none(tmp_path: Path, dataset: str, link: str) -> None:
+    order = combining([], tmp_path / "product.nc")
+    (selection,) = order.selections
+    other = replace(selection, view=replace(selection.view, dataset=dataset))
+    combine(replace(order, selections=(selection, other), fragments=(*order.fragments, ())))
+    entity = entities_of(tmp_path)[link or "#north-mirror"]
+    assert entity["identifier"] == dataset
+    with netCDF4.Dataset(tmp_path / "product.nc") as product:
+        assert product.references == f"https://doi.org/10.17882/42182 {link}".strip()
+        assert ("42182#north" in product.doi) == ("#" in dataset)
