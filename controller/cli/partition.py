@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from controller.apps.argo.application import ArgoApplication
 from controller.apps.request import request as told_request
 from controller.cli import Exit
-from controller.cli.display import messages, print_json, results, span, table
+from controller.cli.display import messages, print_json, results, short_span, table
 from controller.config.bbox import parse_bbox
 from controller.config.checked import hint
 from controller.config.iso8601 import parse_interval
@@ -93,7 +93,8 @@ class _Reading:
         box = self._read("--bbox", parse_bbox, wish.bbox, GLOBE)
         period = self._read("--time", parse_interval, wish.time, ALWAYS)
         extent = Extent(box=box, period=period, parameters=self._parameters())
-        return view_of(self._application, extent, self._options())
+        options = self._options()
+        return view_of(self._application, extent, {} if self.faults else options)
 
     def strategies(self) -> list[str]:
         known = list(Partitioners())
@@ -166,7 +167,7 @@ def _print(request: Request, trials: Sequence[Trial], workers: int) -> None:
     files = round(float(request.density.files.sum()))
     work_s = min(trial.predicted.total_s for trial in trials)
     results().print(
-        f"{files:,} files, {span(work_s)} of predicted work, in {request.parts} parts"
+        f"{files:,} files, {short_span(work_s)} of predicted work, in {request.parts} parts"
         f" for {workers} workers",
         highlight=False,
     )
@@ -191,8 +192,8 @@ def _row(trial: Trial, workers: int) -> tuple[str, ...]:
     if trial.measured:
         cells += [_over_ideal(predicted, workers), f"{found.imbalance:.2f}"]
     else:
-        cells += [span(max(predicted.parts_s))]
-    return (*cells, span(found.makespan_s(workers)), _over_ideal(found, workers))
+        cells += [short_span(max(predicted.parts_s))]
+    return (*cells, short_span(found.makespan_s(workers)), _over_ideal(found, workers))
 
 
 def _over_ideal(times: Times, workers: int) -> str:
