@@ -38,14 +38,19 @@ def interruptible() -> Iterator[None]:
 
     Later ones are ignored, even after the block, so that they cannot tear the end.
     """
+    asked = Asked()
 
     def stop(number: int, frame: FrameType | None) -> None:
+        asked.signal_number = number
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         raise Interrupted
 
     with _handled_by(stop):
         yield
+        # Python prints and drops what is raised while it collects an object, so the signal's too.
+        if asked:
+            raise Interrupted
 
 
 @contextmanager

@@ -68,7 +68,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str
         + "</tr>"
         for row in rows
     )
-    said = f"<caption>{escape(caption)}</caption>" if caption else ""
+    # The span keeps a caption in sight where its table is wider than the screen.
+    said = f"<caption><span>{escape(caption)}</span></caption>" if caption else ""
     return (
         f'<div class="wide"><table>{said}\n<thead><tr>{heads}</tr></thead>\n'
         f"<tbody>\n{lines}\n</tbody></table></div>"

@@ -36,6 +36,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
             justify="right" if flush else "left",
             overflow="fold",
             no_wrap=whole,
+            min_width=max(map(len, name.lstrip(">=").split()), default=None),
             vertical="bottom",
         )
     for row in rows:
@@ -46,6 +47,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 def span(seconds: float | None) -> str:
     """Return a span of time in the unit that reads best (see `planner.spans`), "-" for none."""
     return "-" if seconds is None else told(seconds)
+
+
+def short_span(seconds: float) -> str:
+    """Return a span of time as `span` does, but what is below a second in milliseconds."""
+    return f"{1000 * seconds:.0f} ms" if round(seconds, 3) < 1 else span(seconds)
 
 
 def slack(seconds: float | None) -> str:

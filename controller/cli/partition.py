@@ -17,7 +17,7 @@ from controller.apps.argo.orders import ArchiveAddress
 from controller.apps.request import request as told_request
 from controller.calibration.record import calibrated
 from controller.cli import Exit
-from controller.cli.display import messages, print_json, results, span, table
+from controller.cli.display import messages, print_json, results, short_span, table
 from controller.cli.pages import command_line, refuse_unwritable, write
 from controller.cli.run import tell
 from controller.config.bbox import parse_bbox
@@ -99,7 +99,7 @@ class _Reading:
         extent = Extent(box=box, period=period, parameters=self._parameters())
         options = self._options()
         try:
-            return view_of(self._application, extent, options)
+            return view_of(self._application, extent, {} if self.faults else options)
         except SlackwaterError as fault:
             if not any(str(fault) in told for told in self.faults):
                 self.faults.append(str(fault))
@@ -176,7 +176,7 @@ def _print(request: Request, trials: Sequence[Trial], workers: int) -> None:
     files = round(float(request.density.files.sum()))
     work_s = min(trial.predicted.total_s for trial in trials)
     results().print(
-        f"{files:,} files, {span(work_s)} of predicted work, in {request.parts} parts"
+        f"{files:,} files, {short_span(work_s)} of predicted work, in {request.parts} parts"
         f" for {workers} workers",
         highlight=False,
     )
@@ -201,8 +201,8 @@ def _row(trial: Trial, workers: int) -> tuple[str, ...]:
     if trial.measured:
         cells += [_over_ideal(predicted, workers), f"{found.imbalance:.2f}"]
     else:
-        cells += [span(max(predicted.parts_s))]
-    return (*cells, span(found.makespan_s(workers)), _over_ideal(found, workers))
+        cells += [short_span(max(predicted.parts_s))]
+    return (*cells, short_span(found.makespan_s(workers)), _over_ideal(found, workers))
 
 
 def _over_ideal(times: Times, workers: int) -> str:

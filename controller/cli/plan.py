@@ -15,7 +15,7 @@ from rich.table import Table
 from controller.build import BUILD
 from controller.calibration.record import Belief
 from controller.cli import Exit
-from controller.cli.display import messages, print_json, results, slack, span, table
+from controller.cli.display import messages, print_json, results, short_span, slack, span, table
 from controller.cli.pages import command_line, refuse_unwritable, write
 from controller.cli.planned import Plan, as_data, costs, foremost, saving_line, sparks, verdict
 from controller.cli.rehearsing import staged
@@ -156,8 +156,8 @@ _COLUMNS = (
     ("=Subscription", 0, lambda t: t.subscription_id),
     (">Imp", 4, lambda t: f"{t.importance:.4g}"),
     (">Parts", 3, lambda t: f"{t.parts:,}"),
-    (">Run time", 1, lambda t: span(t.work_s)),
-    (">90 %", 2, lambda t: span(t.work_90_s)),
+    (">Run time", 1, lambda t: short_span(t.work_s)),
+    (">90 %", 2, lambda t: short_span(t.work_90_s)),
     (">Workers", 2, lambda t: "none" if t.workers is None else f"{t.workers:,}"),
     (">Finish", 0, lambda t: span(t.finish_s)),
     (">Deadline", 1, lambda t: span(t.deadline_s)),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from controller.cli.display import span
+from controller.cli.display import short_span, span
 from controller.cli.planned import Plan, as_data, foremost, saving_line, unset_rates, verdict
 from planner.report import RISK_MAX, Report, TaskReport, Usage
 from sim.page import figure, page, paragraph, section, table
@@ -151,8 +151,8 @@ def _row(task: TaskReport) -> tuple[str, ...]:
         task.subscription_id,
         f"{task.importance:.4g}",
         f"{task.parts:,}",
-        span(task.work_s),
-        span(task.work_90_s),
+        short_span(task.work_s),
+        short_span(task.work_90_s),
         "none" if task.workers is None else f"{task.workers:,}",
         span(task.finish_s),
         span(task.finish_90_s),

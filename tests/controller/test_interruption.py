@@ -57,6 +57,16 @@ def test_a_fault_in_the_block_does_not_hide_that_somebody_asked_to_stop() -> Non
     assert isinstance(caught.value.__context__, OSError)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_while_an_object_is_collected_is_not_lost() -> None:
+    class Collected:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Interrupted), interruptible():
+        Collected()
+
+
 def test_without_a_signal_all_is_as_before() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
     with interruptible(), deferred() as asked:

@@ -90,6 +90,24 @@ def test_the_table_fits_a_narrow_terminal(
     assert any("max/mean" in line for line in lines)
 
 
+def test_no_heading_is_broken_within_a_word(
+    command: Command, small_archive: DemoArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    ended = command("partition", "--archive", small_archive.folder, "--parts", 32)
+    assert ended.code == 0
+    assert "Predicted" in ended.out
+    assert " ms" in ended.out, "what is short is told in milliseconds"
+
+
+def test_an_unknown_option_alone_is_a_mistake_of_usage(
+    command: Command, small_archive: DemoArchive
+) -> None:
+    ended = command("partition", "--archive", small_archive.folder, "--options", "qq=1")
+    assert ended.code == 2
+    assert "--options: option 'qq' is unknown" in ended.err
+
+
 def test_all_that_is_wrong_is_told_at_once(command: Command, small_archive: DemoArchive) -> None:
     ended = command(
         *("partition", "--archive", small_archive.folder, "--bbox", "0,0,1", "--time", "2020"),
