@@ -1,16 +1,17 @@
 """What parts cost, remembered for datasets without an index, so that later tasks are cut by it.
 
 The planner's journal holds what was cut, not what it was cut by: a service that starts anew knows
-nothing here, cuts its next task evenly and learns again.
+only what a sample told (`slackwater calibrate --dataset`). Without one it cuts its next task evenly
+and learns again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from partitioners.history import History
+from partitioners.history import MASSES, History, Observation
 from planner.commands import AnyCommand, ProvisionNode, RunPart, StopPart
 from planner.density import Density
 from planner.events import (
@@ -39,29 +40,64 @@ class Kind:
     is_increment: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """What a sample told of a dataset.
+
+    Parameters
+    ----------
+    dataset, application : str
+    base_s : float
+        What a part costs whatever it holds [reference s].
+    observations : tuple of Observation
+        What first deliveries cost besides.
+    """
+
+    dataset: str
+    application: str
+    base_s: float
+    observations: tuple[Observation, ...]
+
+
 class Histories:
     """A history for each kind of parts that somebody asked for; safe to call from any thread.
 
     Kinds are few: a dataset must stand in the settings before a subscription may name it.
+
+    Parameters
+    ----------
+    samples : iterable of Sampled
+        What is known before any part ran.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, samples: Iterable[Sampled] = ()) -> None:
         self._lock = Lock()
         self._kept: dict[Kind, History] = {}
+        self._bases_s: dict[tuple[str, str], float] = {}
+        for each in samples:
+            self._begin(each)
         self._running: dict[tuple[str, int], tuple[Kind, Extent]] = {}
         self._speeds: dict[str, float] = {}
         self._types: dict[str, str] = {}
 
-    def density(self, view: View, updates: UpdateSpan) -> Density | None:
+    def _begin(self, sampled: Sampled) -> None:
+        of = sampled.dataset, sampled.application
+        self._bases_s[of] = sampled.base_s
+        kind = Kind(dataset=of[0], application=of[1], is_increment=False)
+        history = self._kept[kind] = History()
+        for seen in sampled.observations:
+            history.learn(seen.extent, seen.cost_s)
+
+    def density(self, view: View, updates: UpdateSpan, masses: int = MASSES) -> Density | None:
         """Return the load map that earlier parts suggest, None while there were none.
 
         From the first question on, parts of its kind are remembered; a kind that is never asked for
-        has an index, and costs nothing here.
+        has an index, and costs nothing here. `masses` bounds the map [count].
         """
         with self._lock:
             history = self._kept.setdefault(_kind(view, updates), History()).copy()
         # Drawing a map takes a tenth of a second, for which the service must not wait.
-        return history.density(view.extent)
+        return history.density(view.extent, masses)
 
     def see(self, event: AnyEvent, commands: Sequence[AnyCommand]) -> None:
         """Take in one step of the service (a `controller.service.Watch`)."""
@@ -75,7 +111,11 @@ class Histories:
             case PartFinished(part_id=part_id, attempt=attempt):
                 if ran := self._running.pop((part_id, attempt), None):
                     kind, extent = ran
-                    self._kept[kind].learn(extent, event.run_s * self._speed(event.node_id))
+                    spent_s = event.run_s * self._speed(event.node_id)
+                    # What every part costs anew is known of a sampled dataset, and no matter of
+                    # place: the planner adds it to what the map says.
+                    base_s = self._bases_s.get((kind.dataset, kind.application), 0.0)
+                    self._kept[kind].learn(extent, max(0.0, spent_s - base_s))
             case PartFailed() | AttemptLost():
                 self._running.pop((event.part_id, event.attempt), None)
             case OffersChanged():

@@ -13,6 +13,7 @@ from controller.config.settings import Settings
 from controller.datasets import Datasets, Places
 from controller.destinations import Destinations
 from controller.errors import NodeError, NodeFault
+from controller.history import Histories, Sampled
 from controller.interruption import deferred
 from controller.ports import Application
 from controller.service import Inbox, Watch
@@ -126,6 +127,20 @@ def beliefs(job: Job, calibration: Path | None = None) -> dict[str, Belief]:
     }
 
 
+def histories_of(job: Job, believed: Mapping[str, Belief]) -> Histories:
+    """Return what parts cost by place and time as far as samples told it, to begin a job with."""
+    return Histories(
+        Sampled(
+            dataset=name,
+            application=job.datasets[name].application.name,
+            base_s=belief.costs.base_s,
+            observations=belief.history,
+        )
+        for name, belief in believed.items()
+        if belief.history
+    )
+
+
 def opening(
     job: Job,
     subscriptions: Sequence[Subscription],
@@ -162,6 +177,7 @@ def run(
     waves: tuple[Wave, ...] = (),
     journal: Path | None = None,
     watch: Watch = lambda event, commands: None,
+    histories: Histories | None = None,
 ) -> Results:
     """Serve all that the events ask for, live, and return what became of it.
 
@@ -175,6 +191,8 @@ def run(
         Where every event and command is written.
     watch : callable
         Is shown each step.
+    histories : Histories, optional
+        What parts of datasets without an index cost by place and time, see `histories_of`.
 
     Raises
     ------
@@ -198,6 +216,7 @@ def run(
             folders=job.folders,
             journal=journal,
             watch=see,
+            histories=histories or Histories(),
         ) as (service, inbox),
     ):
         received_at = time.time()

@@ -59,6 +59,7 @@ def running_service(
     folders: Folders,
     journal: Path | None,
     watch: Watch,
+    histories: Histories,
 ) -> Iterator[tuple[Service, Inbox]]:
     """Start engine, nodes and pools around a planner; at the end nothing is left running."""
     inbox = Inbox()
@@ -74,7 +75,6 @@ def running_service(
         ends.callback(nodes.close)
         keeper = NodeKeeper(nodes, inbox.put)
         ends.callback(keeper.close)
-        histories = Histories()
         dispatcher = Dispatcher(
             applications=applications,
             engine=engine,

@@ -26,6 +26,9 @@ HALF_LIFE = 256
 MASSES = 8192
 """Masses of a map: two for each part of a task of 4096, and drawn in a tenth of a second."""
 
+GUESSED_UNIT_S = 1e-3
+"""What a mass of 1 stands for in a map drawn from history [reference s], see `Density.is_guess`."""
+
 VOLUME_MIN = 1e-6
 """A square metre for a second [km2 s]: nothing is observed more finely, and rates stay finite."""
 
@@ -34,7 +37,9 @@ PLASTIC = 1.324717957244746
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Observation:
+class Observation:
+    """What an extent cost to read [reference s], or is held to cost by a sample."""
+
     extent: Extent
     cost_s: float
 
@@ -50,7 +55,7 @@ class History:
 
     def __init__(self, observations_max: int = OBSERVATIONS_MAX) -> None:
         assert observations_max >= 1
-        self._observations: deque[_Observation] = deque(maxlen=observations_max)
+        self._observations: deque[Observation] = deque(maxlen=observations_max)
 
     def copy(self) -> History:
         """Return a history of its own that remembers the same."""
@@ -66,9 +71,9 @@ class History:
         """Take in that reading an extent took so long [reference s]."""
         assert math.isfinite(cost_s), cost_s
         assert cost_s >= 0, cost_s
-        self._observations.append(_Observation(extent=extent, cost_s=cost_s))
+        self._observations.append(Observation(extent=extent, cost_s=cost_s))
 
-    def density(self, extent: Extent) -> Density | None:
+    def density(self, extent: Extent, masses: int = MASSES) -> Density | None:
         """Return where the load of an extent is expected, or None while nothing can be said.
 
         Masses lie evenly over the extent's area and period; each weighs the cost expected around
@@ -80,16 +85,18 @@ class History:
         ----------
         extent : Extent
             Its parameters are not looked at: they change how much a part costs, hardly where.
+        masses : int
+            Of the map [count].
         """
         known = self._known_period()
         window = _closed(extent, known)
         if window is None:
             return None
-        places = _spread(window)
+        places = _spread(window, masses)
         rates = self._rates(places, known)
         if rates is None:
             return None
-        return replace(places, files=rates * volume(window) / MASSES * 1e3)
+        return replace(places, files=rates * volume(window) / masses / GUESSED_UNIT_S)
 
     def _known_period(self) -> Period:
         """Return the span between the first and the last instant that a part began or ended at."""
@@ -144,24 +151,25 @@ def _times_in(places: Density, extent: Extent) -> slice:
     return slice(int(first), int(last))
 
 
-def _spread(extent: Extent) -> Density:
+def _spread(extent: Extent, masses: int) -> Density:
     """Return weightless masses, even over the area and the period of a closed extent.
 
     No two share a coordinate, so an extent can be cut anywhere along any axis.
     """
-    box, number = extent.box, np.arange(MASSES, dtype=np.float64)
+    box, number = extent.box, np.arange(masses, dtype=np.float64)
     assert extent.period.start_at is not None
     eastward, northward = (np.mod(0.5 + number / PLASTIC**power, 1.0) for power in (1, 2))
     low, high = (math.sin(math.radians(edge)) for edge in (box.south, box.north))
     latitude = np.degrees(np.arcsin(low + northward * (high - low)))
-    nothing = np.zeros(MASSES)
+    nothing = np.zeros(masses)
     everywhere = Density(
-        time_s=extent.period.start_at + (number + 0.5) / MASSES * extent.period.span_s,
+        time_s=extent.period.start_at + (number + 0.5) / masses * extent.period.span_s,
         longitude=wrap_longitudes(box.west + eastward * box.width_deg),
         latitude=latitude.clip(box.south, np.nextafter(box.north, box.south)),
         files=nothing,
         size_bytes=nothing,
         is_guess=True,
+        values=nothing,
     )
     # In a box of a few ulps some are rounded out of it.
     return everywhere.within(extent)

@@ -37,7 +37,9 @@ class Probe:
         return cost_s * volume(self.stratum) / volume(self.extent)
 
 
-def probes(extent: Extent, count: int, share: float = SHARE) -> tuple[Probe, ...]:
+def probes(
+    extent: Extent, count: int, share: float = SHARE, *, mirrored: bool = False
+) -> tuple[Probe, ...]:
     """Return small extents to measure, one in each of `count` strata of equal size.
 
     Parameters
@@ -48,11 +50,14 @@ def probes(extent: Extent, count: int, share: float = SHARE) -> tuple[Probe, ...
         At least 1; fewer come back where the extent cannot be cut further.
     share : float
         Of each stratum that is to be measured, in (0, 1].
+    mirrored : bool
+        Opposite each other about the middle of a stratum lie its two probes, one of them mirrored:
+        what grows evenly across the stratum cancels out in their mean.
     """
     assert extent.period.span_s < math.inf, "strata need a closed period"
     assert 0 < share <= 1, share
     return tuple(
-        Probe(extent=_sampled(stratum, number, share), stratum=stratum)
+        Probe(extent=_sampled(stratum, number, share, mirrored=mirrored), stratum=stratum)
         for number, stratum in enumerate(_strata(extent, count, 0))
     )
 
@@ -69,12 +74,13 @@ def _strata(extent: Extent, count: int, turn: int) -> Iterator[Extent]:
     yield from _strata(late, count - first, turn + 1)
 
 
-def _sampled(stratum: Extent, number: int, share: float) -> Extent:
+def _sampled(stratum: Extent, number: int, share: float, *, mirrored: bool) -> Extent:
     side = share ** (1 / len(SIDES))
     sample = stratum
     for power, axis in enumerate(SIDES, start=1):
         # Not at the middles: what recurs at the strata's own rhythm would be met always or never.
-        low = (0.5 + number / PLASTIC**power) % 1.0 * (1 - side)
+        place = (0.5 + number / PLASTIC**power) % 1.0
+        low = (1 - place if mirrored else place) * (1 - side)
         sample = _slab(sample, axis, low, low + side) or sample
     return sample
 

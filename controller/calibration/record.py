@@ -20,14 +20,17 @@ from controller.apps.storage import replacing
 from controller.calibration.statistics import Accuracy
 from controller.config.settings import ARGO_DOI
 from controller.errors import CalibrationError
+from partitioners.history import OBSERVATIONS_MAX, Observation
 from planner.durations import COMMON_ERROR_PRIOR, DEFAULT_COSTS, SCATTER_PRIOR
+from planner.errors import InvalidExtent
 from planner.model import UnitCosts
 
 FORMAT = 1
 """Version of the file; a newer one is refused."""
 
-FILE_BYTES_MAX = 1_000_000
-"""A calibration has a thousand; more is another file."""
+FILE_BYTES_MAX = 3_000_000
+"""A calibration has a thousand, with a history as long as one may be two million; more is another
+file."""
 
 ENDING = ".json"
 
@@ -56,7 +59,10 @@ class Calibration:
     accuracy : Accuracy
         Out of sample.
     files : int
-        Distinct readings of files that it rests on [count].
+        Distinct readings of files that it rests on; of a dataset without an index, parts [count].
+    history : tuple of Observation
+        What strata of a dataset without an index are held to cost, besides what every part does;
+        empty where an index tells the load. `costs` are then those of a map drawn from it.
     """
 
     calibration: int = FORMAT
@@ -71,6 +77,7 @@ class Calibration:
     ratios: tuple[float, ...]
     accuracy: Accuracy
     files: int
+    history: tuple[Observation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +93,8 @@ class Belief:
         Where it is from, in words; empty for the defaults.
     warning : str
         Why a calibration that was found is not used; empty where all is well.
+    history : tuple of Observation
+        See `Calibration`.
     """
 
     costs: UnitCosts
@@ -93,6 +102,7 @@ class Belief:
     common_error: float = COMMON_ERROR_PRIOR
     source: str = ""
     warning: str = ""
+    history: tuple[Observation, ...] = ()
 
 
 def calibrated(
@@ -137,15 +147,21 @@ def supposed(address: ArchiveAddress, costs: UnitCosts = DEFAULT_COSTS) -> Belie
 
 
 def _believed(found: Calibration, address: ArchiveAddress) -> Belief:
-    judged = found.accuracy
+    judged, when = found.accuracy, found.made_at[:10]
+    error = f"median error {100 * judged.median_error:.0f} %"
+    source = f"run times are predicted by the calibration of {when}: {judged.requests} requests, "
+    if found.history:
+        source = (
+            f"{found.dataset} is cut and predicted by the calibration of {when}: "
+            f"{len(found.history)} strata, "
+        )
     return Belief(
-        costs=_with_latency(found.costs, address),
+        # Strata were timed with what latency there is.
+        costs=found.costs if found.history else _with_latency(found.costs, address),
         scatter=found.scatter,
         common_error=found.common_error,
-        source=(
-            f"run times are predicted by the calibration of {found.made_at[:10]}: "
-            f"{judged.requests} requests, median error {100 * judged.median_error:.0f} %"
-        ),
+        source=source + error,
+        history=found.history,
     )
 
 
@@ -169,7 +185,11 @@ def of_archive(
     raise CalibrationError(
         f"calibration {file} is of {found.archive} ({found.dataset}, {found.application}), not of "
         f"{here[0]} ({dataset}, {application})",
-        fix=f"Make one: slackwater calibrate --archive {here[0].removeprefix('file://')}",
+        fix=(
+            f"Make one: slackwater calibrate --archive {here[0].removeprefix('file://')}"
+            if application == "argo"
+            else "Make one: slackwater calibrate --config FILE --dataset ALIAS"
+        ),
     )
 
 
@@ -197,7 +217,7 @@ def read(file: Path) -> Calibration:
                 fix="Calibrate again, or use the newer slackwater",
             )
         return _sane(msgspec.json.decode(content, type=Calibration))
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, InvalidExtent) as error:
         raise CalibrationError(
             f"calibration {file} is broken: {error}", fix="Calibrate again"
         ) from error
@@ -215,6 +235,12 @@ def _sane(found: Calibration) -> Calibration:
         raise ValueError("a cost or an error in it is negative or no number")
     if not any(unit_costs):
         raise ValueError("nothing in it costs anything")
+    if not all(math.isfinite(seen.cost_s) and seen.cost_s >= 0 for seen in found.history):
+        raise ValueError("a stratum's cost in it is negative or no number")
+    if any(seen.extent.period.span_s == math.inf for seen in found.history):
+        raise ValueError("a stratum in it has an open end")
+    if len(found.history) > OBSERVATIONS_MAX:
+        raise ValueError(f"it has more than {OBSERVATIONS_MAX:,} strata")
     return found
 
 

@@ -156,9 +156,22 @@ def partition(
 
 @app.command()
 def calibrate(
-    archive: Annotated[str, typer.Option("--archive", help=ARCHIVE_HELP)],
+    archive: ArchiveFolder = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", help="A dataset of the settings: sampled if it has no index."),
+    ] = None,
+    bbox: Annotated[
+        str | None, typer.Option("--bbox", help="Of --dataset: west,south,east,north; default all.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", help="Of --dataset: ISO 8601 interval; default all.")
+    ] = None,
     samples: Annotated[
-        int, typer.Option("--samples", min=20, help="Requests to draw and read, each twice.")
+        int,
+        typer.Option(
+            "--samples", min=20, help="Requests to read, each twice; or strata to sample."
+        ),
     ] = 120,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 1,
     config: Annotated[
@@ -177,6 +190,9 @@ def calibrate(
     raise typer.Exit(
         run_calibration(
             archive=archive,
+            dataset=dataset,
+            bbox=bbox,
+            time=time,
             samples=samples,
             seed=seed,
             config=config,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from controller.apps.argo.application import ArgoApplication
 from controller.calibration.advice import advised, best_of_each
 from controller.calibration.record import keep, place_of
 from controller.calibration.study import Order, Study, calibrate
@@ -28,16 +29,22 @@ from controller.cli.calibrated import (
 )
 from controller.cli.display import messages, print_json, results, span, table
 from controller.cli.pages import refuse_unwritable, write
-from controller.config.settings import ARGO_DOI, Settings, read_settings
+from controller.cli.sampling import Wanted, run_sampling
+from controller.config.checked import hint
+from controller.config.settings import ARGO_DOI, DatasetSettings, Settings, read_settings
+from controller.errors import CalibrationError
 from controller.ownership import check_names
 
 REFRESH_PER_S = 2.0
 """Of the progress bar: it must not take time from what is measured."""
 
 
-def run_calibration(
+def run_calibration(  # noqa: PLR0913 - one for each option of the command
     *,
-    archive: str,
+    archive: str | None,
+    dataset: str | None,
+    bbox: str | None,
+    time: str | None,
     samples: int,
     seed: int,
     config: Path | None,
@@ -48,20 +55,74 @@ def run_calibration(
     """Run the command and return its exit code."""
     check_names()
     settings = read_settings(config)
+    argo = dataset is None or _known(dataset, settings).application == ArgoApplication.name
+    if fault := _misused(archive, dataset, argo=argo, place=bbox or time, html=html):
+        messages().print(f"[red]error:[/] {escape(fault)}", highlight=False, soft_wrap=True)
+        return Exit.USAGE
+    if not argo:
+        assert dataset is not None
+        return run_sampling(
+            Wanted(
+                alias=dataset, archive=archive, bbox=bbox, time=time, samples=samples, seed=seed
+            ),
+            settings,
+            out=out,
+            as_json=as_json,
+        )
     order = Order(
-        url=archive, dataset=ARGO_DOI, workers=workers_of(settings), samples=samples, seed=seed
+        url=_archive_of(dataset, settings) or archive or "",
+        dataset=settings.datasets[dataset].identifier if dataset else ARGO_DOI,
+        workers=workers_of(settings),
+        samples=samples,
+        seed=seed,
     )
-    file = out or place_of(archive, "argo", ARGO_DOI)
+    return _calibrate_argo(order, settings, out=out, html=html, as_json=as_json)
+
+
+def _known(alias: str, settings: Settings) -> DatasetSettings:
+    if alias not in settings.datasets:
+        raise CalibrationError(
+            f"--dataset: the settings have no dataset {alias!r}",
+            fix=hint(alias, tuple(settings.datasets)),
+        )
+    return settings.datasets[alias]
+
+
+def _archive_of(alias: str | None, settings: Settings) -> str:
+    return settings.datasets[alias].archive if alias else ""
+
+
+def _misused(
+    archive: str | None, dataset: str | None, *, argo: bool, place: str | None, html: Path | None
+) -> str:
+    """Return in words which options do not go together, empty where all is well."""
+    if archive is None and dataset is None:
+        return "give --archive, or --dataset with the settings that describe it"
+    if argo and place:
+        return "--bbox and --time are for a dataset without an index: Argo's requests are drawn"
+    if not argo and html:
+        return "--html is for Argo archives; --json has all that is known of a dataset"
+    return ""
+
+
+def _calibrate_argo(
+    order: Order, settings: Settings, *, out: Path | None, html: Path | None, as_json: bool
+) -> Exit:
+    if not order.url:
+        raise CalibrationError(
+            "the settings name no archive for this dataset", fix="Give --archive too"
+        )
+    file = out or place_of(order.url, ArgoApplication.name, order.dataset)
     with suppress(OSError):  # What cannot be made is told as missing.
         file.parent.mkdir(parents=True, exist_ok=True)
     refuse_unwritable(file, html)
-    began = time.monotonic()
+    began = monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="slackwater-") as folder,
         _progress(messages()) as started,
     ):
         study = calibrate(order, Path(folder), started)
-    took_s = time.monotonic() - began
+    took_s = monotonic() - began
     keep(study.calibration, file)
     if html is not None:
         from controller.cli.calibrate_page import page_of  # noqa: PLC0415 - draws with matplotlib

@@ -24,7 +24,7 @@ from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.cutting import CuttingProcess
 from controller.destinations import Destinations, without_user
-from controller.job import Job, beliefs, open_job
+from controller.job import Job, beliefs, histories_of, open_job
 from controller.ownership import check_names
 from controller.wiring import offers, working_folders
 from partitioners.catalogue import BUILT_IN, Partitioners
@@ -91,6 +91,7 @@ def show_plan(  # noqa: PLR0913 - one for each option of the command
                     load(job, wishes.subscriptions, believed, first=since is None),
                     partitioners=Partitioners(),
                     run=cutting,
+                    histories=histories_of(job, believed),
                 ),
             )
         warn(fault for dataset in job.datasets.values() for fault in dataset.source.faults())

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 
 from controller.apps.argo.application import ArgoApplication
 from controller.apps.argo.load_map import MASSES_MAX
+from controller.history import Histories
 from controller.ports import Application
 from partitioners.catalogue import BUILT_IN
 from partitioners.cutter import Cut, KnownLoad, count_all_parts, cut_task
+from partitioners.history import MASSES
 from partitioners.protocol import Partitioner, Run, in_place
 from planner.commands import CutTask
 from planner.density import Density
@@ -54,12 +56,15 @@ class Cutter:
         Asks a partitioner (see `partitioners.cutter.cut_task`).
     masses_max : int
         Of one load map.
+    histories : Histories or None
+        What parts of datasets without an index cost by place and time.
     """
 
     applications: Mapping[str, Application]
     partitioners: Mapping[str, Partitioner] = field(default_factory=lambda: BUILT_IN)
     run: Run = in_place
     masses_max: int = MASSES_MAX
+    histories: Histories | None = None
     _cuts: dict[CutTask, Cut] = field(default_factory=dict)
     _maps: dict[object, Density | None] = field(default_factory=dict)
     _masses: int = 0
@@ -98,7 +103,11 @@ class Cutter:
         application = self.applications[selection.view.dataset]
         if isinstance(application, ArgoApplication):
             return application.sample(selection.view, selection.updates, self.masses_max)
-        return application.density(selection.view, selection.updates)
+        found = application.density(selection.view, selection.updates)
+        if found is None and self.histories is not None:
+            masses = min(MASSES, self.masses_max)
+            return self.histories.density(selection.view, selection.updates, masses)
+        return found
 
 
 def staged(
@@ -108,6 +117,7 @@ def staged(
     *,
     partitioners: Mapping[str, Partitioner] = BUILT_IN,
     run: Run = in_place,
+    histories: Histories | None = None,
 ) -> tuple[Stage, tuple[str, ...]]:
     """Return a load on the stage, and in words what was simplified about it.
 
@@ -120,8 +130,10 @@ def staged(
         What comes from outside, with the offers of nodes.
     partitioners : mapping of str to Partitioner
     run : callable
+    histories : Histories or None
+        As of `Cutter`.
     """
-    cutter = Cutter(applications, partitioners, run)
+    cutter = Cutter(applications, partitioners, run, histories=histories)
     stage = Stage(settings, Policies(), events, cutter)
     tasks = stage.tasks()
     notes: list[str] = []
@@ -149,7 +161,7 @@ def _is_sampled(cutter: Cutter, task: CutTask) -> bool:
     return any(
         load.density is not None
         and len(load.density) == cutter.masses_max
-        and not load.density.is_exact
+        and not (load.density.is_exact or load.density.is_guess)
         for load in cutter.loads(task)
     )
 

@@ -18,7 +18,7 @@ from controller.config.subscriptions import read_subscriptions
 from controller.delivery import fault_of_folder
 from controller.destinations import Destinations
 from controller.errors import FileFault
-from controller.job import Job, beliefs, open_job, opening, run
+from controller.job import Job, beliefs, histories_of, open_job, opening, run
 from controller.ownership import check_names
 from controller.product_files import beside
 from controller.wiring import working_folders
@@ -71,7 +71,8 @@ def run_job(  # noqa: PLR0913 - one for each option of the command
         _refuse_unwritable(subscriptions, wishes.subscriptions)
         events = arriving(job, wishes.subscriptions, believed, first=since is None)
         with LiveView(messages()) as view:
-            outcome = run(job, events, journal=journal, watch=view.see)
+            known = histories_of(job, believed)
+            outcome = run(job, events, journal=journal, watch=view.see, histories=known)
         warn(fault for dataset in job.datasets.values() for fault in dataset.source.faults())
     show(outcome, as_json)
     return exit_code(outcome)

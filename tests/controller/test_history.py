@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.history import Histories
+from controller.history import Histories, Sampled
+from partitioners.history import Observation
 from planner.commands import AnyCommand, CutTask, ProvisionNode, RunPart, StopPart
 from planner.density import Density
 from planner.events import (
@@ -124,6 +125,25 @@ def test_what_nobody_asks_for_is_not_kept() -> None:
     histories.see(ended("t0/9", 1.0), [begun("t1/0")])
     histories.see(ended("t1/0", 10.0), NO_COMMANDS)
     assert histories.density(VIEW, FIRST) is None
+
+
+def test_a_sample_is_there_before_any_part_and_parts_are_learned_without_their_base() -> None:
+    told = (Observation(extent=EARLY, cost_s=2.0), Observation(extent=LATE, cost_s=6.0))
+    histories = Histories(
+        [Sampled(dataset="near", application="small", base_s=3.0, observations=told)]
+    )
+    assert histories.density(VIEW, NEWS) is None
+    assert histories.density(replace(VIEW, application="other"), FIRST) is None
+    known = histories.density(VIEW, FIRST, 500)
+    assert known is not None
+    assert len(known) == 500
+    assert cost_s(known, LATE) == pytest.approx(6.0, rel=0.02)
+    assert known.features(LATE).values == 0
+    histories.see(ended("t0/9", 1.0), [begun("t1/0", EARLY), begun("t1/1", LATE)])
+    histories.see(ended("t1/0", 2.0), NO_COMMANDS)
+    histories.see(ended("t1/1", 13.0), NO_COMMANDS)
+    assert cost_s(histories.density(VIEW, FIRST), EARLY) == pytest.approx(1.0, rel=0.02)
+    assert cost_s(histories.density(VIEW, FIRST), LATE) == pytest.approx(8.0, rel=0.02)
 
 
 @pytest.fixture

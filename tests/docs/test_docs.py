@@ -24,6 +24,7 @@ from controller.apps.argo.derived.mixed_layer import DENSITY_STEP_KG_M3, REFEREN
 from controller.apps.argo.deriving import WORSE
 from controller.apps.argo.load_map import MASSES_MAX
 from controller.apps.argo.policy import RULES
+from controller.calibration.probing import ROUND_S_MAX, SHARE_FIRST, SHARE_MAX
 from controller.calibration.requests import AREA_FILES_MAX, FILES_MAX
 from controller.calibration.statistics import RESAMPLES
 from controller.calibration.study import SAMPLES, SAMPLES_MIN
@@ -385,6 +386,15 @@ FIGURES = [
         f"A box holds at most {FILES_MAX} files, the one area at most {AREA_FILES_MAX:,}.",
     ),
     ("how-to/calibrate.md", f"draws {SAMPLES} requests"),
+    ("how-to/calibrate.md", f"into {SAMPLES} strata"),
+    ("how-to/calibrate.md", f"while a round takes less than {ROUND_S_MAX:g} s"),
+    ("how-to/calibrate.md", "reads up to half of a small one" * (3 * SHARE_MAX < 1 / 2)),
+    (
+        "explanation/cutting.md",
+        "from 1/400 to 4/25 of a stratum" * ((SHARE_FIRST, SHARE_MAX) == (1 / 400, 4 / 25)),
+    ),
+    ("explanation/cutting.md", f"expected to take less than {ROUND_S_MAX:g} s"),
+    ("reference/cli.md", f"strata, at most {history.OBSERVATIONS_MAX:,}"),
     ("explanation/scaling.md", f"up to {FORECAST_PARTS_MAX:,} parts"),
     ("explanation/ranking.md", "a tenth more work than expected" * (admission.SPARE == 1.1)),
     ("explanation/cutting.md", f"Beyond {MASSES_MAX:,} profiles"),

@@ -23,10 +23,15 @@ from controller.calibration.record import (
 from controller.calibration.statistics import Accuracy
 from controller.config.settings import ARGO_DOI
 from controller.errors import CalibrationError, StorageError
+from partitioners.history import OBSERVATIONS_MAX, Observation
 from planner.durations import DEFAULT_COSTS
+from planner.extent import Extent, Period
 from planner.model import UnitCosts
 
 COSTS = UnitCosts(base_s=0.001, file_s=0.002, megabyte_s=0.0, value_s=0.0003)
+
+
+YEAR = Observation(extent=Extent(period=Period(start_at=0.0, end_at=3e7)), cost_s=4.0)
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +138,9 @@ def test_a_file_that_is_none_is_refused_or_passed_over(
         {"costs": replace(COSTS, file_s=-1e-9)},
         {"costs": UnitCosts(base_s=0.0, file_s=0.0, megabyte_s=0.0, value_s=0.0)},
         {"scatter": math.inf},
+        {"history": (replace(YEAR, cost_s=-1.0),)},
+        {"history": (replace(YEAR, extent=Extent()),)},
+        {"history": (YEAR,) * (OBSERVATIONS_MAX + 1)},
     ],
 )
 def test_costs_that_cannot_be_are_refused(
@@ -170,3 +178,21 @@ def test_a_relative_state_folder_is_ignored(
     monkeypatch.setenv("HOME", str(tmp_path))
     expected = tmp_path / ".local" / "state" / "slackwater" / "calibrations"
     assert place_of("/a", "argo").parent == expected
+
+
+def test_a_history_is_believed_with_its_costs_and_no_latency_is_added(tmp_path: Path) -> None:
+    address = ArchiveAddress(url=str(tmp_path / "archive"), read_latency_s=1.0)
+    keep(replace(calibration(address), history=(YEAR,)), place_of(address.url, "argo"))
+    found = calibrated(address, "argo")
+    assert (found.history, found.costs) == ((YEAR,), COSTS)
+    assert "is cut and predicted by the calibration of 2026-11-26: 1 strata" in found.source
+
+
+def test_a_history_of_a_place_that_cannot_be_is_refused(
+    address: ArchiveAddress, tmp_path: Path
+) -> None:
+    file = tmp_path / "c.json"
+    keep(replace(calibration(address), history=(YEAR,)), file)
+    file.write_text(file.read_text().replace('"north": 90.0', '"north": -90.0'))
+    with pytest.raises(CalibrationError, match="broken"):
+        read(file)
