@@ -2,7 +2,7 @@
 
 An extent is divided into strata of equal size over time and place, and a small part of each is
 measured. What it cost, scaled up to its stratum, is learned as if the stratum had been read
-(`partitioners.history`). For programs of one's own: no command samples yet.
+(`partitioners.history`). `slackwater calibrate --dataset` asks so.
 """
 
 from __future__ import annotations
