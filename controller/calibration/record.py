@@ -133,11 +133,11 @@ def calibrated(
     if file is not None:
         return _believed(of_archive(read(file), file, address, application, dataset), address)
     kept = place_of(address.url, application, dataset)
-    if not kept.exists():
-        return supposed(address, costs)
     try:
+        if not kept.exists():
+            return supposed(address, costs)
         return _believed(of_archive(read(kept), kept, address, application, dataset), address)
-    except CalibrationError as error:
+    except (CalibrationError, OSError) as error:  # also a folder that may not be looked into
         return replace(supposed(address, costs), warning=f"{error}; the default costs are used")
 
 

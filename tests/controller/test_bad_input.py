@@ -261,7 +261,7 @@ def test_a_destination_without_the_right_to_write_is_told_before_any_work(
 def test_a_full_destination_fails_the_task_and_leaves_nothing_there(
     tmp_path: Path, small_archive: DemoArchive, small_disk: Path
 ) -> None:
-    (small_disk / "filler").write_bytes(b"x" * 500_000)
+    (small_disk / "filler").write_bytes(b"x" * 1_000_000)
     order = Order(
         folder=tmp_path / "place",
         archive=small_archive.folder,
