@@ -97,9 +97,8 @@ def _planned(place: Path, figures: dict[str, float]) -> Plan:
     settings: Settings = chosen(read_settings(place / "slackwater.yaml"), None)
     destinations = Destinations(roots=(str(place / "products"),))
     with working_folders() as folders:
-        with _timed(figures, "plan_index_s"):
+        with _timed(figures, "plan_index_and_subscriptions_s"):
             job = open_job(settings, str(place / "archive"), destinations, folders)
-        with _timed(figures, "plan_subscriptions_s"):
             wishes = read_subscriptions(
                 place / "subscriptions.yaml",
                 datasets=job.datasets,
