@@ -91,8 +91,8 @@ def _usage(report: Report) -> str:
             span(usage.span_s),
             f"{usage.worker_h:.4g}",
             f"{usage.node_h:.4g}",
-            f"{usage.cost:.4g}",
-            f"{usage.energy_kwh:.4g}",
+            f"{usage.cost:.4g}" if usage.cost else "-",
+            f"{usage.energy_kwh:.4g}" if usage.energy_kwh else "-",
             f"{usage.nodes}",
             f"{usage.workers}",
         )
