@@ -278,7 +278,7 @@ def test_a_kill_in_the_middle_leaves_nothing_torn(
 
 def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
     allowed = Destinations(roots=(str(small_disk),))
-    fault = fault_of(staged(tmp_path / "staging"), small_disk / "med", allowed)
+    fault = fault_of(staged(tmp_path / "staging", CONTENT * 2), small_disk / "med", allowed)
     assert f"product {NAME} not delivered" in str(fault)
     assert "is full. Free space there" in str(fault)
     assert fault.retry
@@ -289,7 +289,7 @@ def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:
 
 def test_a_disk_that_is_full_before_the_manifest(tmp_path: Path, small_disk: Path) -> None:
     allowed = Destinations(roots=(str(small_disk),))
-    product = staged(tmp_path / "staging", CONTENT[:300_000], notes="n" * 400_000)
+    product = staged(tmp_path / "staging", CONTENT[:300_000], notes="n" * 800_000)
     assert fault_of(product, small_disk, allowed).retry
     assert names(small_disk) == {f"{NAME}.nc"}
 
