@@ -1,8 +1,8 @@
 """Luck that depends on nothing but a seed and what it befalls.
 
-A draw is keyed by names, never by the order in which draws are made: two policies that meet the same
-task meet the same luck, so what tells them apart is what they decide, and a run is a pure function
-of scenario and seed.
+A draw is keyed by names, never by the order in which draws are made: two policies that meet the
+same task meet the same luck, so what tells them apart is what they decide, and a run is a pure
+function of scenario and seed.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from planner.results import Results
 from planner.savings import AS_PLANNED, Variant
 from planner.scaling.policy import Policy
 from planner.settings import PlannerSettings
-from sim.rehearsal import Cutter, Rehearsal, Settling, World
+from sim.rehearsal import Cutter, Foreseen, Settling, rehearse
 
 COMBINE_SHARE = 0.9
 """Of the time that combining and delivering a product take together, to a local disc."""
@@ -79,8 +79,8 @@ class Stage:
         """Rehearse the load once and return what came of it; `watch` is shown each step."""
         settings = _varied_settings(self.settings, variant)
         events = [_varied_event(event, variant) for event in self._events]
-        world = world_at(quantile, self._believed(settings, events), self._cut)
-        return Rehearsal(Planner(settings, self._policies), world, watch).run(events)
+        nature = nature_at(quantile, self._believed(settings, events), self._cut)
+        return rehearse(Planner(settings, self._policies), nature, events, watch)
 
     def tasks(self) -> list[CutTask]:
         """Return what the planner would have cut, without rehearsing any of it."""
@@ -110,8 +110,8 @@ class _Fate:
     size_bytes: int
 
 
-def world_at(quantile: float, believed: Books, cut: Cutter) -> World:
-    """Return a world in which all that is believed comes true, at a quantile.
+def nature_at(quantile: float, believed: Books, cut: Cutter) -> Foreseen:
+    """Return a nature by which all that is believed comes true, at a quantile.
 
     The parts of a task take together what they take with this chance: the error that they share
     decides it, their own errors average out.
@@ -139,12 +139,11 @@ def world_at(quantile: float, believed: Books, cut: Cutter) -> World:
         both_s = believed.settle.quantile(quantile, size_bytes)
         return Settling(both_s * COMBINE_SHARE, both_s * (1.0 - COMBINE_SHARE), size_bytes)
 
-    return World(
-        cut=cut_and_seal,
+    return Foreseen(
+        cut_as=cut_and_seal,
         run_s=run_s,
         settle=settle,
         boot_s=lambda offer: believed.boots.quantile(offer.node_type, quantile),
-        offers=believed.offers,
     )
 
 

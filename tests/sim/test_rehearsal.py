@@ -24,14 +24,14 @@ from planner.journal import decode_snapshot, encode_snapshot
 from planner.model import Features, PartSpec
 from planner.results import Results
 from planner.settings import PlannerSettings
-from sim.rehearsal import Rehearsal, Settling, World
+from sim.rehearsal import Foreseen, Settling, rehearse
 from tests.planner.building import OFFER, archive_stands, subscription, update
 
 Step = tuple[AnyEvent, list[AnyCommand]]
 
 
-def world(files: int = 400, parts: int = 8) -> World:
-    """Return a world in which every task reads so many files, 10 ms each."""
+def world(files: int = 400, parts: int = 8) -> Foreseen:
+    """Return a nature by which every task reads so many files, 10 ms each."""
 
     def cut(command: CutTask, at: float) -> TaskCut:
         features = Features(files=files // parts, values=2 * files // parts)
@@ -40,12 +40,11 @@ def world(files: int = 400, parts: int = 8) -> World:
             at=at, task_id=command.task_id, parts=(part,) * parts, partitioner="even", version="1"
         )
 
-    return World(
-        cut=cut,
+    return Foreseen(
+        cut_as=cut,
         run_s=lambda _, features: 0.01 * features.files,
         settle=lambda _: Settling(combine_s=0.2, deliver_s=0.2),
         boot_s=lambda offer: offer.boot_s,
-        offers=(OFFER,),
         combining_max=8,
         deliveries_max=8,
     )
@@ -86,7 +85,7 @@ def under(policy: str, nodes_max: int = 8) -> PlannerSettings:
 def rehearsed(policy: str, events: list[AnyEvent]) -> tuple[Results, list[Step]]:
     """Rehearse a load and return what came of it, and every step."""
     planner = Recorder(under(policy))
-    return Rehearsal(planner, world()).run(events), planner.steps
+    return rehearse(planner, world(), events), planner.steps
 
 
 POLICIES = ("none", "static", "dynamic", "prefix")
@@ -143,7 +142,7 @@ def test_caps_hold_and_everything_ends(
     subscriptions: int, deadline_s: float, nodes_max: int, policy: str
 ) -> None:
     planner = Recorder(under(policy, nodes_max))
-    outcome = Rehearsal(planner, world()).run(load(subscriptions, deadline_s))
+    outcome = rehearse(planner, world(), load(subscriptions, deadline_s))
     assert outcome.fleet.peak() <= nodes_max
     assert len(outcome.tasks) == 3 * subscriptions
     assert all(task.slack_s is not None for task in outcome.tasks.values())
@@ -161,7 +160,7 @@ def test_products_wait_for_those_that_are_combined_before(
     )
     wide = replace(OFFER, slots=64, slots_max=64)
     events = [OffersChanged(at=0.0, offers=(wide,)), *load(4, 60.0, updates=0)[1:]]
-    outcome = Rehearsal(Planner(under("none")), replace(slow, offers=(wide,))).run(events)
+    outcome = rehearse(Planner(under("none")), slow, events)
     worked_s = OFFER.boot_s + 0.01
     slacks = [task.slack_s for task in outcome.tasks.values() if task.slack_s is not None]
     assert min(slacks) == pytest.approx(60.0 - worked_s - last_s)
@@ -172,7 +171,7 @@ def test_what_is_judged_rarely_still_ends_and_replays() -> None:
         under("prefix"), scaling=replace(under("prefix").scaling, judge_interval_s=3.0)
     )
     planner = Recorder(rarely)
-    outcome = Rehearsal(planner, world()).run(load(6, 60.0))
+    outcome = rehearse(planner, world(), load(6, 60.0))
     assert all(task.slack_s is not None for task in outcome.tasks.values())
     launches = [
         event.at
@@ -198,7 +197,7 @@ def test_a_page_that_waits_is_not_the_end() -> None:
     removals = [SubscriptionRemoved(at=20.0, subscription_id=name) for name in "ab"]
     events: list[AnyEvent] = [OffersChanged(at=0.0, offers=(OFFER,)), archive_stands(), *wishes]
     events += [update(20.0, 1), *removals]
-    outcome = Rehearsal(planner, world()).run(events)
+    outcome = rehearse(planner, world(), events)
     delivered = [task.subscription_id for task in outcome.tasks.values() if task.outcome]
     assert delivered == ["c"]
 

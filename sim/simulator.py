@@ -1,0 +1,266 @@
+"""One run: a scenario under a seed, a policy, a partitioner and an order.
+
+A run is a pure function of these. The planner inside is the one that runs live.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from planner.commands import AnyCommand
+from planner.core import Planner
+from planner.events import AnyEvent, OffersChanged, TaskCut
+from planner.model import NodeOffer
+from planner.scaling.catalogue import Policies
+from planner.scaling.policy import Policy
+from planner.settings import PlannerSettings
+from sim.arrivals import StandingLoad, burst_jobs, stream_jobs
+from sim.chance import Chance
+from sim.checkers import Breach, Checkers
+from sim.luck import Luck
+from sim.metrics import Outcome, Tally
+from sim.scenario import Bursts, NodeType, Scenario, Standing, Stream
+from sim.workload import JobsLoad, Load
+from sim.world import World
+
+OpenLoad = Callable[[Scenario, int], Load]
+"""Returns the load of a scenario under a seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What is tried in one run.
+
+    Parameters
+    ----------
+    policy, partitioner, order : str or None
+        None is what the scenario's settings say.
+    seed : int
+    nodes_max : int or None
+        Cap of the fleet, instead of the scenario's.
+    """
+
+    policy: str | None = None
+    partitioner: str | None = None
+    order: str | None = None
+    seed: int = 0
+    nodes_max: int | None = None
+
+    def settings(self, scenario: Scenario) -> PlannerSettings:
+        """Return the scenario's settings with what is tried."""
+        plain = scenario.planner_settings()
+        scaling, cutting, dispatch = plain.scaling, plain.cutting, plain.dispatch
+        return replace(
+            plain,
+            scaling=replace(
+                scaling,
+                policy=self.policy or scaling.policy,
+                nodes_max=self.nodes_max or scaling.nodes_max,
+            ),
+            cutting=replace(cutting, partitioner=self.partitioner or cutting.partitioner),
+            dispatch=replace(dispatch, order=self.order or dispatch.order),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What a task asked for, as the bound sees it.
+
+    Parameters
+    ----------
+    released_at : float
+        [POSIX s]
+    deadline_at : float or None
+        [POSIX s]
+    work_s : float
+        True work if nothing goes wrong [reference s].
+    longest_s : float
+        Of its longest part [reference s].
+    parts : int
+    """
+
+    released_at: float
+    deadline_at: float | None
+    work_s: float
+    longest_s: float
+    parts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run and what came of it.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    trial : Trial
+    settings : PlannerSettings
+    outcome : Outcome
+    demands : tuple of Demand
+        Of all tasks that were cut, where they were asked for.
+    events : int
+        That the planner handled.
+    wall_s : float
+        Processor time that it took [s].
+    """
+
+    scenario: Scenario
+    trial: Trial
+    settings: PlannerSettings
+    outcome: Outcome
+    demands: tuple[Demand, ...]
+    events: int
+    wall_s: float
+
+
+def open_load(scenario: Scenario, seed: int) -> Load:
+    """Return the load of a scenario that needs nothing but itself."""
+    load, chance = scenario.load, Chance(seed=seed)
+    match load:
+        case Bursts():
+            return JobsLoad(lambda: burst_jobs(load, chance))
+        case Stream():
+            return JobsLoad(lambda: stream_jobs(load, chance))
+        case Standing():
+            return StandingLoad(load, chance)
+    raise NotImplementedError(load.kind)
+
+
+def simulate(
+    scenario: Scenario,
+    trial: Trial,
+    *,
+    load: Load | None = None,
+    policies: Mapping[str, Policy] | None = None,
+    checked: bool = True,
+    with_demands: bool = True,
+    watch: Callable[[AnyEvent, Sequence[AnyCommand]], None] | None = None,
+) -> Run:
+    """Run a scenario once and return what came of it.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    trial : Trial
+    load : Load, optional
+        Fresh; drawn from the scenario where it is left out.
+    policies : mapping of str to Policy, optional
+    checked : bool
+        Watch what must hold after every event.
+    with_demands : bool
+        Keep what every task asked for, for the bound.
+    watch : callable, optional
+        Is shown each step.
+
+    Raises
+    ------
+    Breach
+        What must never happen did; the message ends with the command that repeats it.
+    EndlessRun
+        The load is never delivered.
+    """
+    policies = Policies() if policies is None else policies
+    settings = trial.settings(scenario)
+    scenario = _fitted(scenario, policies[settings.scaling.policy])
+    load = load or open_load(scenario, trial.seed)
+    luck = Luck(scenario, load, trial.seed)
+    planner = Planner(settings, policies)
+    watches: list[Callable[[AnyEvent, list[AnyCommand]], None]] = []
+    world = World(planner, luck, lambda event, commands: _show(watches, event, commands))
+    tally, asked = Tally(planner.books), _Asked(world, luck)
+    checkers = Checkers(world)
+    watches.append(tally.see)
+    watches += [asked.see] if with_demands else []
+    watches += [checkers.see] if checked else []
+    watches += [watch] if watch else []
+    began_s = time.process_time()
+    try:
+        ended_at = world.run(_with_offers(load, scenario))
+        if checked:
+            checkers.end()
+    except Breach as breach:
+        raise Breach(f"{breach} (again: {reproduction(scenario, trial)})") from None
+    return Run(
+        scenario=scenario,
+        trial=trial,
+        settings=settings,
+        outcome=tally.outcome(ended_at),
+        demands=tuple(asked.demands),
+        events=world.events,
+        wall_s=time.process_time() - began_s,
+    )
+
+
+def reproduction(scenario: Scenario, trial: Trial) -> str:
+    """Return the command that repeats a run."""
+    words = ["slackwater", "simulate", scenario.name, "--seed", str(trial.seed)]
+    for option in ("policy", "partitioner", "order"):
+        value = getattr(trial, option)
+        words += [f"--{option}", value] if value else []
+    words += ["--cap", str(trial.nodes_max)] if trial.nodes_max else []
+    return shlex.join(words)
+
+
+def _show(
+    watches: Sequence[Callable[[AnyEvent, list[AnyCommand]], None]],
+    event: AnyEvent,
+    commands: list[AnyCommand],
+) -> None:
+    for watch in watches:
+        watch(event, commands)
+
+
+def _fitted(scenario: Scenario, policy: Policy) -> Scenario:
+    """Return the scenario as a policy needs it: some scale pods of one slot instead of nodes."""
+    if not getattr(policy, "pods", False):
+        return scenario
+    return scenario.model_copy(update={"fleet": tuple(map(_as_pods, scenario.fleet))})
+
+
+def _as_pods(kind: NodeType) -> NodeType:
+    pods = {
+        "slots": 1,
+        "slots_max": 1,
+        "price_per_h": kind.price_per_h / kind.slots,
+        "nodes_max": kind.nodes_max * kind.slots,
+    }
+    return kind.model_copy(update=pods)
+
+
+def _with_offers(load: Load, scenario: Scenario) -> Iterator[AnyEvent]:
+    """Return the outside events of a load, the fleet's offers before them."""
+    offers: tuple[NodeOffer, ...] | None = tuple(kind.offer() for kind in scenario.fleet)
+    for event in load.events():
+        if offers is not None:
+            yield OffersChanged(at=event.at, offers=offers)
+            offers = None
+        yield event
+
+
+class _Asked:
+    """Notes what every task asks for when it is cut."""
+
+    def __init__(self, world: World, luck: Luck) -> None:
+        self.demands: list[Demand] = []
+        self._world, self._luck = world, luck
+
+    def see(self, event: AnyEvent, commands: Sequence[AnyCommand]) -> None:
+        if not isinstance(event, TaskCut) or not event.parts:
+            return
+        errand = self._world.errands.get(event.task_id)
+        task = self._world.planner.books.backlog.tasks.get(event.task_id)
+        if errand is None or task is None:
+            return
+        lengths = [self._luck.work_s(errand, at) for at in range(len(event.parts))]
+        self.demands.append(
+            Demand(
+                released_at=task.arrived_at,
+                deadline_at=task.deadline_at,
+                work_s=sum(lengths),
+                longest_s=max(lengths),
+                parts=len(lengths),
+            )
+        )
