@@ -13,11 +13,10 @@ from planner.events import (
     TaskCut,
     UpdateArrived,
 )
-from planner.extent import GLOBE, Extent
-from planner.model import Features, PartSpec, Subscription, View, product_id
+from planner.model import PartSpec, Subscription, View, product_id
 from sim.chance import Chance
 from sim.scenario import Bursts, Standing, Stream
-from sim.workload import APPLICATION, COSTS, DATASET, VALUES_PER_S, Job
+from sim.workload import APPLICATION, COSTS, DATASET, EVERYWHERE, Job, part_of
 
 BEGINS_AT = 1_767_225_600.0
 """Where the clock of a drawn load stands first: 2026-01-01 [POSIX s]."""
@@ -51,6 +50,7 @@ def _job(load: Bursts | Stream, chance: Chance, name: str, at: float) -> Job:
         at=at,
         deadline_s=chance.between(*load.deadline_s, "deadline", name),
         parts_s=parts_of(load, chance, name),
+        part_bytes=round(chance.between(*load.part_bytes, "bytes", name)),
         size_bytes=load.product_bytes,
     )
 
@@ -88,7 +88,7 @@ class StandingLoad:
         name = f"s{number}"
         return Subscription(
             id=name,
-            views=(View(dataset=DATASET, application=APPLICATION, extent=_EVERYWHERE),),
+            views=(View(dataset=DATASET, application=APPLICATION, extent=EVERYWHERE),),
             destination="",
             deadline_s=self._chance.between(*self._load.deadline_s, "deadline", name),
         )
@@ -96,10 +96,7 @@ class StandingLoad:
     def cut(self, command: CutTask, at: float) -> TaskCut:
         """Return parts as the load draws them for the task."""
         name = product_id(command.subscription_id, command.version, command.selections)
-        parts = tuple(
-            PartSpec(extent=_EVERYWHERE, features=Features(values=round(VALUES_PER_S * part_s)))
-            for part_s in parts_of(self._load, self._chance, name)
-        )
+        parts = tuple(map(part_of, parts_of(self._load, self._chance, name)))
         return TaskCut(
             at=at, task_id=command.task_id, parts=parts, partitioner="drawn", version="1"
         )
@@ -118,6 +115,3 @@ class StandingLoad:
     def ended(self, name: str, at: float) -> Iterable[AnyEvent]:
         """Return nothing: the subscription stands on."""
         return ()
-
-
-_EVERYWHERE = Extent(box=GLOBE)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from planner.budget import LOOK_S_MIN
 from planner.commands import (
     AnyCommand,
     CombineProduct,
@@ -48,6 +49,7 @@ SLACK_ERROR_S = 1e-5
 """A slack is this exact [s]: floats hold POSIX seconds to a quarter microsecond."""
 
 MONEY_ERROR = 1e-6
+"""Sums of money are this exact [currency]."""
 
 
 class Breach(AssertionError):
@@ -259,9 +261,12 @@ class _FleetRules:
         self._paid = [each for each in self._paid if each[0] + scaling.budget_period_s > at]
         paid = sum(cost for _, cost in self._paid)
         owed = sum(self._owed(node_id, at) for node_id in self._asked)
+        look_s = max(LOOK_S_MIN, scaling.judge_interval_s)
+        dearest = max(offer.price_per_h for offer in self._offers.values())
+        unseen = look_s * scaling.nodes_max * dearest / 3600.0
         _must(
-            paid + owed <= scaling.budget + MONEY_ERROR,
-            f"{paid + owed:.4f} of a budget of {scaling.budget:.4f} is spent",
+            paid + owed <= scaling.budget + unseen + MONEY_ERROR,
+            f"{paid + owed:.5f} of a budget of {scaling.budget:.5f} is spent",
         )
 
     def _owed(self, node_id: str, at: float) -> float:

@@ -69,7 +69,7 @@ class Luck:
         position = int(command.part_id.rpartition("/")[2])
         which = (errand.name, position, command.attempt)
         truth, faults, chance = self._truth, self._faults, self._chance
-        run_s = self.work_s(errand, position) / self._types[offer.node_type].speed
+        run_s = self.work_s(errand, position) / self._types[offer.node_type].runs_at
         if chance.happens(truth.stragglers, "straggles", *which):
             run_s *= truth.straggler_factor
         run_s += self._transfer_s(errand.parts[position], offer.node_type)
@@ -135,8 +135,9 @@ class Luck:
 
     def boot_s(self, kind: NodeType, number: int) -> float:
         """Return the boot time of a node [s]: its median is the type's."""
-        sigma = kind.boot_sigma
-        return kind.boot_s * self._chance.stretch(sigma, "boot", number) * math.exp(sigma**2 / 2)
+        about_median = self._chance.stretch(kind.boot_sigma, "boot", number)
+        about_median *= math.exp(kind.boot_sigma**2 / 2)
+        return max(kind.boot_s_min, kind.boot_s * about_median)
 
     def ended(self, errand: Errand, at: float) -> list[AnyEvent]:
         """Pass the word on to the load."""

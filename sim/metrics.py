@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.books import Books
-from planner.commands import AnyCommand, CutTask, Notify, ProvisionNode
+from planner.commands import AnyCommand, CutTask, Notify, ProvisionNode, RunPart
 from planner.events import (
     AnyEvent,
     NodeLost,
@@ -105,6 +105,7 @@ class Tally:
         self._nodes: dict[str, _Life] = {}
         self._slacks = array("d")
         self._due: dict[str, bool] = {}
+        self._sent: dict[str, int] = {}
         self._tasks = self._on_time = self._undelivered = self._due_count = 0
         self._launches = self._peak_nodes = self._workers = self._peak_workers = 0
         self._node_s = self._boot_s = self._slot_s = self._busy_s = self._cost = 0.0
@@ -114,24 +115,9 @@ class Tally:
         """Take one step in."""
         if math.isnan(self._began_at):
             self._began_at = event.at
-        match event:
-            case PartFinished():
-                self._busy_s += event.run_s
-            case NodeReady():
-                self._ready(event)
-            case NodeLost() | NodeRemoved() | NodeRefused():
-                self._gone(event.node_id, event.at)
-            case OffersChanged():
-                self._offers |= {offer.node_type: offer for offer in event.offers}
+        self._hear(event)
         for command in commands:
-            match command:
-                case CutTask():
-                    task = self._books.backlog.tasks[command.task_id]
-                    self._due[command.task_id] = task.deadline_at is not None
-                case Notify() if command.kind in ENDS:
-                    self._end(command)
-                case ProvisionNode():
-                    self._launch(command, event.at)
+            self._obey(command, event.at)
 
     def outcome(self, ended_at: float) -> Outcome:
         """Return what the run came to, with the nodes that still stand paid up to its end."""
@@ -156,6 +142,30 @@ class Tally:
             began_at=self._began_at,
             ended_at=ended_at,
         )
+
+    def _hear(self, event: AnyEvent) -> None:
+        match event:
+            case PartFinished() if self._sent.get(event.part_id) == event.attempt:
+                del self._sent[event.part_id]  # What is told twice counts once.
+                self._busy_s += event.run_s
+            case NodeReady():
+                self._ready(event)
+            case NodeLost() | NodeRemoved() | NodeRefused():
+                self._gone(event.node_id, event.at)
+            case OffersChanged():
+                self._offers |= {offer.node_type: offer for offer in event.offers}
+
+    def _obey(self, command: AnyCommand, at: float) -> None:
+        match command:
+            case CutTask():
+                task = self._books.backlog.tasks[command.task_id]
+                self._due[command.task_id] = task.deadline_at is not None
+            case Notify() if command.kind in ENDS:
+                self._end(command)
+            case RunPart():
+                self._sent[command.part_id] = command.attempt
+            case ProvisionNode():
+                self._launch(command, at)
 
     def _end(self, command: Notify) -> None:
         due = self._due.pop(command.task_id)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -17,6 +18,9 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Span = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+BOOT_SIGMAS_MAX = 2.0
+"""A boot has a shortest time, so that there is a least cost to compare with."""
+
 Range = tuple[Span, Span]
 """Lowest and highest value; what lies between is equally likely."""
 
@@ -42,6 +46,8 @@ class Bursts(Strict):
     parts : int
     unevenness : float
         The longest part over the shortest is about ``1 + unevenness`` to ``1 - unevenness``.
+    part_bytes : pair of float
+        Read by each part [bytes].
     product_bytes : int
     """
 
@@ -53,6 +59,7 @@ class Bursts(Strict):
     work_s: Range
     parts: Count = 8
     unevenness: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.4
+    part_bytes: Range = (0.0, 0.0)
     product_bytes: Annotated[int, Field(ge=0)] = 0
 
 
@@ -77,6 +84,7 @@ class Stream(Strict):
     work_s: Range
     parts: Count = 8
     unevenness: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.4
+    part_bytes: Range = (0.0, 0.0)
     product_bytes: Annotated[int, Field(ge=0)] = 0
 
 
@@ -156,13 +164,15 @@ class NodeType(Strict):
     slots, slots_max : int
         Workers of a new node, and those it can grow to (as many where left out).
     speed : float
-        Reference seconds of work a second and slot.
+        Reference seconds of work a second and slot, as the planner is told.
+    true_speed : float or None
+        What it truly is, where that differs.
     price_per_h, quantum_s : float
         Price [currency/h] and unit of billing [s]; 0 bills by the second.
     boot_s : float
         Median time from request to ready [s].
     boot_sigma : float
-        Deviation of its logarithm.
+        Deviation of its logarithm; no boot is more than two of them shorter than the median.
     nodes_max : int
     spot_lost_per_h : float
         A node of this type is taken back so many times an hour, on average.
@@ -174,6 +184,7 @@ class NodeType(Strict):
     slots: Count = 2
     slots_max: Count | None = None
     speed: Positive = 1.0
+    true_speed: Positive | None = None
     price_per_h: Span = 0.10
     quantum_s: Span = 0.0
     boot_s: Span = 120.0
@@ -181,6 +192,16 @@ class NodeType(Strict):
     nodes_max: Count = 100_000
     spot_lost_per_h: Span = 0.0
     site: str = ""
+
+    @property
+    def boot_s_min(self) -> float:
+        """Shortest boot that can occur [s]."""
+        return self.boot_s * math.exp(-BOOT_SIGMAS_MAX * self.boot_sigma)
+
+    @property
+    def runs_at(self) -> float:
+        """Reference seconds of work that a slot truly does in a second."""
+        return self.true_speed or self.speed
 
     def offer(self) -> NodeOffer:
         """Return the type as the planner is offered it."""
@@ -218,7 +239,13 @@ class Truth(Strict):
 
 
 class Faults(Strict):
-    """How often each thing goes wrong: shares of attempts, and nodes lost an hour of their life."""
+    """How often each thing goes wrong: shares of attempts, and nodes lost an hour of their life.
+
+    Parameters
+    ----------
+    withdrawn : float
+        Share of jobs whose subscription is removed some time before their deadline.
+    """
 
     part_failed: Share = 0.0
     attempt_lost: Share = 0.0
@@ -229,6 +256,7 @@ class Faults(Strict):
     boot_lost: Share = 0.0
     boot_hung: Share = 0.0
     node_lost_per_h: Span = 0.0
+    withdrawn: Share = 0.0
 
 
 class Storage(Strict):

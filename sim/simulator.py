@@ -23,7 +23,7 @@ from sim.checkers import Breach, Checkers
 from sim.luck import Luck
 from sim.metrics import Outcome, Tally
 from sim.scenario import Bursts, NodeType, Scenario, Standing, Stream
-from sim.workload import JobsLoad, Load
+from sim.workload import Job, JobsLoad, Load
 from sim.world import World
 
 OpenLoad = Callable[[Scenario, int], Load]
@@ -119,11 +119,19 @@ class Run:
 def open_load(scenario: Scenario, seed: int) -> Load:
     """Return the load of a scenario that needs nothing but itself."""
     load, chance = scenario.load, Chance(seed=seed)
+
+    def withdrawn_after_s(job: Job) -> float | None:
+        if job.deadline_s is None or not chance.happens(
+            scenario.faults.withdrawn, "withdrawn", job.id
+        ):
+            return None
+        return job.deadline_s * chance.uniform("withdrawn after", job.id)
+
     match load:
         case Bursts():
-            return JobsLoad(lambda: burst_jobs(load, chance))
+            return JobsLoad(lambda: burst_jobs(load, chance), withdrawn_after_s)
         case Stream():
-            return JobsLoad(lambda: stream_jobs(load, chance))
+            return JobsLoad(lambda: stream_jobs(load, chance), withdrawn_after_s)
         case Standing():
             return StandingLoad(load, chance)
     raise NotImplementedError(load.kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -79,6 +80,8 @@ class Job:
         Predicted length of each part [reference s]; it can be cut no other way.
     true_parts_s : tuple of float or None
         How long each part truly takes [reference s]; None where that is to be drawn.
+    part_bytes : int
+        Read by each part.
     size_bytes : int
         Of its product.
     priority : float
@@ -90,6 +93,7 @@ class Job:
     deadline_s: float | None
     parts_s: tuple[float, ...]
     true_parts_s: tuple[float, ...] | None = None
+    part_bytes: int = 0
     size_bytes: int = 0
     priority: float = 1.0
 
@@ -101,30 +105,40 @@ class JobsLoad:
     ----------
     jobs : callable
         Returns the jobs in order of arrival, the same ones each time.
+    withdrawn_after_s : callable, optional
+        Tells when somebody withdraws a job though it is not done [s after its arrival].
     """
 
-    def __init__(self, jobs: Callable[[], Iterable[Job]]) -> None:
+    def __init__(
+        self,
+        jobs: Callable[[], Iterable[Job]],
+        withdrawn_after_s: Callable[[Job], float | None] = lambda job: None,
+    ) -> None:
         self._jobs = jobs
+        self._withdrawn_after_s = withdrawn_after_s
         self._open: dict[str, Job] = {}
 
     def events(self) -> Iterator[AnyEvent]:
         """Return a first state of the dataset, and each job at its arrival."""
         self._open.clear()
         begun = False
+        leaving: list[tuple[float, str]] = []
         for job in self._jobs():
             if not begun:
                 begun = True
                 yield from _opening(job.at)
+            while leaving and leaving[0][0] <= job.at:
+                yield _withdrawal(*heapq.heappop(leaving))
             self._open[f"{job.id}-v1-to-u0"] = job
             yield SubscriptionAdded(at=job.at, subscription=_wish(job))
+            if (after_s := self._withdrawn_after_s(job)) is not None:
+                heapq.heappush(leaving, (job.at + after_s, job.id))
+        yield from (_withdrawal(*each) for each in sorted(leaving))
 
     def cut(self, command: CutTask, at: float) -> TaskCut:
         """Return the parts that the job has."""
-        name = f"{command.subscription_id}-v1-to-u0"
-        parts = tuple(
-            PartSpec(extent=_EVERYWHERE, features=Features(values=round(VALUES_PER_S * part_s)))
-            for part_s in self._open[name].parts_s
-        )
+        job = self._open[f"{command.subscription_id}-v1-to-u0"]
+        parts = tuple(part_of(part_s, job.part_bytes) for part_s in job.parts_s)
         return TaskCut(
             at=at, task_id=command.task_id, parts=parts, partitioner="as given", version="1"
         )
@@ -144,10 +158,20 @@ class JobsLoad:
 
     def ended(self, name: str, at: float) -> Iterable[AnyEvent]:
         """Forget the job: nobody subscribes to it any more."""
-        return (SubscriptionRemoved(at=at, subscription_id=self._open.pop(name).id),)
+        return (_withdrawal(at, self._open.pop(name).id),)
 
 
-_EVERYWHERE = Extent(box=GLOBE)
+def _withdrawal(at: float, job_id: str) -> SubscriptionRemoved:
+    return SubscriptionRemoved(at=at, subscription_id=job_id)
+
+
+def part_of(predicted_s: float, size_bytes: int = 0) -> PartSpec:
+    """Return a part that is predicted to take so long [reference s]."""
+    features = Features(values=round(VALUES_PER_S * predicted_s), size_bytes=size_bytes)
+    return PartSpec(extent=EVERYWHERE, features=features)
+
+
+EVERYWHERE = Extent(box=GLOBE)
 
 
 def _opening(at: float) -> Iterator[AnyEvent]:
@@ -158,7 +182,7 @@ def _opening(at: float) -> Iterator[AnyEvent]:
 def _wish(job: Job) -> Subscription:
     return Subscription(
         id=job.id,
-        views=(View(dataset=DATASET, application=APPLICATION, extent=_EVERYWHERE),),
+        views=(View(dataset=DATASET, application=APPLICATION, extent=EVERYWHERE),),
         destination="",
         deadline_s=job.deadline_s,
         priority=job.priority,
