@@ -202,9 +202,9 @@ def simulate(
     )
 
 
-def reproduction(scenario: Scenario, trial: Trial) -> str:
-    """Return the command that repeats a run."""
-    words = ["slackwater", "simulate", scenario.name, "--seed", str(trial.seed)]
+def reproduction(scenario: Scenario, trial: Trial, source: Sequence[str] = ()) -> str:
+    """Return the command that repeats a run; `source` are the words that name the scenario."""
+    words = ["slackwater", "simulate", *(source or [scenario.name]), "--seed", str(trial.seed)]
     for option in ("policy", "partitioner", "order"):
         value = getattr(trial, option)
         words += [f"--{option}", value] if value else []

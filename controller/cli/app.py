@@ -37,6 +37,22 @@ Page = Annotated[
 ]
 
 
+ScenarioName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SCENARIO|TRACE",
+        help="A scenario's name, a YAML file, or a trace (.jsonl, .swf, .csv).",
+    ),
+]
+Cap = Annotated[
+    int | None, typer.Option("--cap", min=1, help="Most nodes, instead of the scenario's.")
+]
+ScenarioArchive = Annotated[
+    str | None, typer.Option("--archive", help="Argo archive, for a load that is read from one.")
+]
+FailLate = Annotated[bool, typer.Option("--fail-late", help="Exit 3 if a deadline was missed.")]
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(installed_version("slackwater"))
@@ -236,6 +252,80 @@ def plan(
             as_json=json,
         )
     )
+
+
+@app.command()
+def simulate(
+    scenario: ScenarioName,
+    policy: Annotated[
+        str | None, typer.Option("--policy", help="Scaling policy, instead of the scenario's.")
+    ] = None,
+    partitioner: Annotated[
+        str | None, typer.Option("--partitioner", help="Instead of the scenario's.")
+    ] = None,
+    order: Annotated[
+        str | None, typer.Option("--order", help="Dispatch order, instead of the scenario's.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 1,
+    cap: Cap = None,
+    archive: ScenarioArchive = None,
+    html: Page = None,
+    json: Json = False,
+    fail_late: FailLate = False,
+) -> None:
+    """Play one load in virtual time, and tell what came of it and how far from the best it was."""
+    from controller.cli.simulate import run_simulation
+    from sim.simulator import Trial
+
+    trial = Trial(policy=policy, partitioner=partitioner, order=order, seed=seed, nodes_max=cap)
+    raise typer.Exit(
+        run_simulation(
+            scenario, trial, archive=archive, html=html, as_json=json, fail_late=fail_late
+        )
+    )
+
+
+@app.command()
+def compare(
+    scenario: ScenarioName,
+    policies: Annotated[
+        str, typer.Option("--policies", help="Names of scaling policies, separated by commas.")
+    ],
+    partitioners: Annotated[
+        str, typer.Option("--partitioners", help="Names, separated by commas.")
+    ] = "",
+    orders: Annotated[
+        str, typer.Option("--orders", help="Dispatch orders, separated by commas.")
+    ] = "",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each choice.")] = 3,
+    cap: Cap = None,
+    archive: ScenarioArchive = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, max=256, help="Processes; default one a core.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write the table of runs: .csv, .parquet or .json."),
+    ] = None,
+    html: Page = None,
+    json: Json = False,
+    fail_late: FailLate = False,
+) -> None:
+    """Play one load under several policies and seeds: deadlines met, cost, regret."""
+    from controller.cli.compare import Asked, Output, run_comparison
+
+    asked = Asked(
+        scenario=scenario,
+        policies=policies,
+        partitioners=partitioners,
+        orders=orders,
+        seeds=seeds,
+        cap=cap,
+        archive=archive,
+        jobs=jobs,
+    )
+    output = Output(out=out, html=html, as_json=json)
+    raise typer.Exit(run_comparison(asked, output, fail_late=fail_late))
 
 
 @app.command()
