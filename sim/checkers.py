@@ -99,7 +99,7 @@ class Checkers:
     def _compare(self, world: World) -> None:
         """Hold the books against the world, about once for every event that it takes."""
         things = len(world.nodes) + len(world.errands)
-        if world.events < self._compared_at + things // 8:
+        if world.events < self._compared_at + things // 2:
             return
         self._compared_at = world.events
         books = world.planner.books

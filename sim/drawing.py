@@ -48,6 +48,15 @@ def drawn(width_in: float, height_in: float) -> Iterator[tuple[Figure, Axes]]:
 
 
 @contextmanager
+def drawn_rows(
+    width_in: float, row_in: float, count: int
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Yield a figure with so many pairs of axes below each other, over one axis of time."""
+    with figure_of(width_in, row_in * count + 0.4) as figure:
+        yield figure, list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])
+
+
+@contextmanager
 def figure_of(width_in: float, height_in: float) -> Iterator[Figure]:
     """Yield an empty figure of this size [inches], for several pairs of axes."""
     with mpl.rc_context(_STYLE):

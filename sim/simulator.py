@@ -189,8 +189,8 @@ def simulate(
         ended_at = world.run(_with_offers(load, scenario))
         if checked:
             checkers.end()
-    except Breach as breach:
-        raise Breach(f"{breach} (again: {reproduction(scenario, trial)})") from None
+    except AssertionError as breach:  # Of the checkers, or of the planner itself.
+        raise Breach(f"{breach} (again: {reproduction(scenario, trial)})") from breach
     return Run(
         scenario=scenario,
         trial=trial,

@@ -216,6 +216,28 @@ def test_every_key_of_a_subscription_is_described() -> None:
     assert defaults["parameters"] == ", ".join(ArgoApplication.default_parameters)
 
 
+def test_every_key_of_a_scenario_is_described() -> None:
+    whole = page("reference/scenario-files.md")
+    told = {name for cells in rows(whole.text) for name in coded(cells[0])}
+    kinds = (Scenario, Bursts, Stream, Standing, Archived, TraceFile, NodeType, Truth, Faults)
+    keys = {key for kind in (*kinds, Storage) for key in kind.model_fields}
+    assert told == keys - {"kind"}
+    for section, kind in {"Fleet": NodeType, "Truth": Truth, "Storage": Storage}.items():
+        found = [n for cells in rows(whole.section(section)) for n in coded(cells[0])]
+        assert found == list(kind.model_fields)
+    tiers = next(cells[2] for cells in rows(whole.section("Storage")) if "tier" in cells[0])
+    for name, (_, megabytes_per_s) in TIERS.items():
+        assert f"`{name}`" in tiers
+        assert f"{megabytes_per_s:,.0f} MB/s" in tiers
+
+
+def test_every_scenario_has_its_page_and_picture() -> None:
+    folder = Path(sim.__file__).parent / "scenarios"
+    for path in folder.glob("*.yaml"):
+        told = page("reference/scenarios.md").section(path.stem)
+        assert f"../images/scenario-{path.stem}.svg" in told, path.stem
+
+
 def test_every_derived_parameter_is_described() -> None:
     section = page("reference/subscriptions-file.md").section("Derived parameters")
     told = {coded(cells[0])[0]: (cells[2], cells[3]) for cells in rows(section)}
