@@ -54,6 +54,7 @@ from planner.results import TaskResult
 from planner.savings import Saving, Savings
 from planner.scaling.policy import BUILT_IN as POLICIES
 from planner.settings import PlannerSettings
+from sim.baselines.catalogue import BASELINES
 from sim.stage import BYTES_A_VALUE
 from tests.docs import lifecycle_diagrams
 from tests.docs.pages import DOCS, ROOT, Page, all_pages, coded, first_cells, page, rows
@@ -169,6 +170,11 @@ def test_every_name_that_a_setting_may_have_is_told() -> None:
     told = page("reference/settings.md").text
     for name in (*POLICIES, *PARTITIONERS, *ORDERS):
         assert f"`{name}`" in told, name
+
+
+def test_every_baseline_has_a_row() -> None:
+    before = page("reference/baselines.md").text.partition("## What is simplified")[0]
+    assert first_cells(before) == list(BASELINES)
 
 
 def commands() -> dict[str, Any]:
