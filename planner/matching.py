@@ -20,8 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any
+from itertools import chain, islice
 
 import numpy as np
 import shapely
@@ -49,6 +48,9 @@ ROW = np.dtype(
 infinite, and so is a north edge at the pole, for the pole belongs to the box. The period of a
 removed row ends at minus infinity: it holds nothing.
 """
+
+Row = tuple[int, float, float, float, float, float, float, int]
+"""The fields of a `ROW`."""
 
 DELTA_ROWS_MAX = 1024
 """Rows that are scanned: as many as cost 1,000 profiles a few milliseconds."""
@@ -96,8 +98,12 @@ class SubscriptionIndex:
         assert 2 <= delta_rows_max <= segment_rows_max
         self._segment_rows_max = segment_rows_max
         self._wishes = _Wishes()
-        self._delta = np.zeros(delta_rows_max, ROW)
+        self._delta_rows_max = delta_rows_max
+        # What was added last, by key, and the same as columns once somebody asks: what comes and
+        # goes between two updates never becomes a column.
+        self._delta: dict[int, list[Row]] = {}
         self._delta_rows = 0
+        self._scanned: Rows | None = None
         self._segments: list[_Segment] = []
         self._subscriptions = 0
 
@@ -107,13 +113,13 @@ class SubscriptionIndex:
 
     def __contains__(self, key: int) -> bool:
         """Tell whether a subscription has this key."""
-        in_delta = bool((self._scanned_rows["key"] == key).any())
-        return in_delta or any(len(segment.find(key)) for segment in self._segments)
+        return key in self._delta or any(len(segment.find(key)) for segment in self._segments)
 
     @property
     def nbytes(self) -> int:
         """Return the size of the columns, without the trees [B]."""
-        return self._delta.nbytes + sum(segment.rows.nbytes for segment in self._segments)
+        delta_bytes = self._delta_rows_max * ROW.itemsize
+        return delta_bytes + sum(segment.nbytes for segment in self._segments)
 
     @property
     def trees(self) -> int:
@@ -123,11 +129,12 @@ class SubscriptionIndex:
     def add(self, key: int, extent: Extent) -> None:
         """Let an extent be matched, under a key that no other has."""
         assert key not in self, f"key {key} is added twice"
-        rows = np.array(list(self._entered([(key, extent)])), ROW)
-        if self._delta_rows + len(rows) > len(self._delta):
+        rows = list(self._entered([(key, extent)]))
+        if self._delta_rows + len(rows) > self._delta_rows_max:
             self._flush()
-        self._delta[self._delta_rows : self._delta_rows + len(rows)] = rows
+        self._delta[key] = rows
         self._delta_rows += len(rows)
+        self._scanned = None
 
     def add_many(self, subscriptions: Iterable[tuple[int, Extent]]) -> None:
         """Add many (key, extent), all of them new: faster than one by one, but not bounded."""
@@ -138,15 +145,15 @@ class SubscriptionIndex:
 
     def remove(self, key: int) -> None:
         """Let the extent under a key no longer be matched."""
-        assert key in self, f"key {key} is removed but was not added"
-        kept = self._scanned_rows[self._scanned_rows["key"] != key]
-        self._delta_rows = len(kept)
-        self._delta[: len(kept)] = kept
-        for segment in self._segments:
-            segment.remove(key)
+        self._subscriptions -= 1
+        if key in self._delta:
+            self._delta_rows -= len(self._delta.pop(key))
+            self._scanned = None
+            return
+        removed = sum(segment.remove(key) for segment in self._segments)
+        assert removed > 0, f"key {key} is removed but was not added"
         self._segments = [segment for segment in self._segments if segment.live_rows]
         self._merge_small()
-        self._subscriptions -= 1
 
     def match(self, observations: Observations) -> Matches:
         """Return the subscriptions that these profiles concern.
@@ -164,9 +171,11 @@ class SubscriptionIndex:
 
     @property
     def _scanned_rows(self) -> Rows:
-        return self._delta[: self._delta_rows]
+        if self._scanned is None:
+            self._scanned = np.array(list(chain.from_iterable(self._delta.values())), ROW)
+        return self._scanned
 
-    def _entered(self, subscriptions: Iterable[tuple[int, Extent]]) -> Iterator[tuple[Any, ...]]:
+    def _entered(self, subscriptions: Iterable[tuple[int, Extent]]) -> Iterator[Row]:
         """Yield the rows of new subscriptions, in the order of `ROW`."""
         for key, extent in subscriptions:
             self._subscriptions += 1
@@ -179,7 +188,7 @@ class SubscriptionIndex:
 
     def _flush(self) -> None:
         self._segments.append(_Segment(self._scanned_rows))
-        self._delta_rows = 0
+        self._delta, self._delta_rows, self._scanned = {}, 0, None
         self._merge_small()
 
     def _merge_small(self) -> None:
@@ -202,13 +211,20 @@ class _Segment:
     def __init__(self, rows: Rows) -> None:
         self.rows = rows[np.argsort(rows["key"], kind="stable")]
         self.live_rows = len(rows)
-        self._first_key, self._last_key = self.rows["key"][0], self.rows["key"][-1]
+        # A column of its own: to search among the rows, all keys are first copied out of them.
+        self._keys = np.ascontiguousarray(self.rows["key"])
+        self._first_key, self._last_key = int(self._keys[0]), int(self._keys[-1])
         # The tree sees only envelopes, and a diagonal has that of its box at half the memory.
         west_south = np.column_stack([self.rows["west"], self.rows["south"]])
         east_north = np.column_stack([self.rows["east"], np.minimum(self.rows["north"], 90.0)])
         self._tree = shapely.STRtree(shapely.linestrings(np.stack([west_south, east_north], 1)))
         # A tree is built by the first question: not to be paid for by the first update.
         self._tree.query(shapely.points(0.0, 0.0))
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the columns, without the tree [B]."""
+        return self.rows.nbytes + self._keys.nbytes
 
     def propose(self, profiles: _Profiles) -> tuple[Integers, Integers]:
         """Return the pairs (profile, row) whose closed rectangle holds the profile."""
@@ -219,15 +235,17 @@ class _Segment:
         """Return the positions of a subscription's live rows."""
         if not self._first_key <= key <= self._last_key:
             return np.zeros(0, np.int64)
-        keys = self.rows["key"]
-        first, end = np.searchsorted(keys, key, "left"), np.searchsorted(keys, key, "right")
+        first, end = self._keys.searchsorted(key, "left"), self._keys.searchsorted(key, "right")
         return first + np.flatnonzero(self.rows["end_at"][first:end] > -math.inf)
 
-    def remove(self, key: int) -> None:
-        """Let a subscription's rows hold nothing any more."""
+    def remove(self, key: int) -> int:
+        """Let a subscription's rows hold nothing any more; return how many there were."""
         positions = self.find(key)
+        if len(positions) == 0:
+            return 0
         self.rows["end_at"][positions] = -math.inf
         self.live_rows -= len(positions)
+        return len(positions)
 
     def live(self) -> Rows:
         """Return the rows that were not removed."""
