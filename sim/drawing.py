@@ -48,9 +48,7 @@ def drawn(width_in: float, height_in: float) -> Iterator[tuple[Figure, Axes]]:
 
 
 @contextmanager
-def drawn_rows(
-    width_in: float, row_in: float, count: int
-) -> Iterator[tuple[Figure, list[Axes]]]:
+def drawn_rows(width_in: float, row_in: float, count: int) -> Iterator[tuple[Figure, list[Axes]]]:
     """Yield a figure with so many pairs of axes below each other, over one axis of time."""
     with figure_of(width_in, row_in * count + 0.4) as figure:
         yield figure, list(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0])

@@ -172,10 +172,10 @@ def simulate(
     """
     policies = Policies() if policies is None else policies
     settings = trial.settings(scenario)
-    scenario = _fitted(scenario, policies[settings.scaling.policy])
+    world_of, allowed = _fitted(scenario, settings, policies[settings.scaling.policy])
     load = load or open_load(scenario, trial.seed)
-    luck = Luck(scenario, load, trial.seed)
-    planner = Planner(settings, policies)
+    luck = Luck(world_of, load, trial.seed)
+    planner = Planner(allowed, policies)
     watches: list[Callable[[AnyEvent, list[AnyCommand]], None]] = []
     world = World(planner, luck, lambda event, commands: _show(watches, event, commands))
     tally, asked = Tally(planner.books), _Asked(world, luck)
@@ -186,7 +186,7 @@ def simulate(
     watches += [watch] if watch else []
     began_s = time.process_time()
     try:
-        ended_at = world.run(_with_offers(load, scenario))
+        ended_at = world.run(_with_offers(load, world_of))
         if checked:
             checkers.end()
     except AssertionError as breach:  # Of the checkers, or of the planner itself.
@@ -221,11 +221,16 @@ def _show(
         watch(event, commands)
 
 
-def _fitted(scenario: Scenario, policy: Policy) -> Scenario:
-    """Return the scenario as a policy needs it: some scale pods of one slot instead of nodes."""
+def _fitted(
+    scenario: Scenario, settings: PlannerSettings, policy: Policy
+) -> tuple[Scenario, PlannerSettings]:
+    """Return what a policy needs: some scale pods of one slot, as many as nodes have slots."""
     if not getattr(policy, "pods", False):
-        return scenario
-    return scenario.model_copy(update={"fleet": tuple(map(_as_pods, scenario.fleet))})
+        return scenario, settings
+    slots = max(kind.slots for kind in scenario.fleet)
+    scaling = replace(settings.scaling, nodes_max=settings.scaling.nodes_max * slots)
+    fleet = tuple(map(_as_pods, scenario.fleet))
+    return scenario.model_copy(update={"fleet": fleet}), replace(settings, scaling=scaling)
 
 
 def _as_pods(kind: NodeType) -> NodeType:

@@ -1,4 +1,4 @@
-"""Draws how policies serve the scenarios that come with the program: nodes and open tasks over time.
+"""Draws how policies serve the scenarios that come with the program: nodes and tasks over time.
 
 python docs/images/draw_scenarios.py [--archive DIR] [NAME...]
 """
@@ -75,7 +75,9 @@ def picture(name: str, archive: str | None) -> str:
             hours = [(at - run.outcome.began_at) / 3600.0 for at, _, _ in points]
             tasks = axes.twinx()
             tasks.grid(visible=False)
-            tasks.fill_between(hours, [n for _, _, n in points], color=ORANGE, alpha=0.25, step="post")
+            tasks.fill_between(
+                hours, [n for _, _, n in points], color=ORANGE, alpha=0.25, step="post"
+            )
             tasks.set_ylim(bottom=0)
             tasks.tick_params(colors=ORANGE)
             axes.set_zorder(tasks.get_zorder() + 1)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -55,6 +56,20 @@ from planner.savings import Saving, Savings
 from planner.scaling.policy import BUILT_IN as POLICIES
 from planner.settings import PlannerSettings
 from sim.baselines.catalogue import BASELINES
+from sim.luck import TIERS
+from sim.scenario import (
+    Archived,
+    Bursts,
+    Faults,
+    NodeType,
+    Scenario,
+    Standing,
+    Storage,
+    Stream,
+    Strict,
+    TraceFile,
+    Truth,
+)
 from sim.stage import BYTES_A_VALUE
 from tests.docs import lifecycle_diagrams
 from tests.docs.pages import DOCS, ROOT, Page, all_pages, coded, first_cells, page, rows
@@ -228,7 +243,8 @@ def test_every_key_of_a_scenario_is_described() -> None:
     kinds = (Scenario, Bursts, Stream, Standing, Archived, TraceFile, NodeType, Truth, Faults)
     keys = {key for kind in (*kinds, Storage) for key in kind.model_fields}
     assert told == keys - {"kind"}
-    for section, kind in {"Fleet": NodeType, "Truth": Truth, "Storage": Storage}.items():
+    sections: dict[str, type[Strict]] = {"Fleet": NodeType, "Truth": Truth, "Storage": Storage}
+    for section, kind in sections.items():
         found = [n for cells in rows(whole.section(section)) for n in coded(cells[0])]
         assert found == list(kind.model_fields)
     tiers = next(cells[2] for cells in rows(whole.section("Storage")) if "tier" in cells[0])
