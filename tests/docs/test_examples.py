@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from controller.apps.argo.derived.catalogue import GROUP as DERIVED
+from controller.cli.scenarios import read_scenario
 from controller.config.settings import read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.destinations import Destinations
@@ -95,6 +96,9 @@ def test_yaml_is_read_by_the_real_reader(example: str, tmp_path: Path) -> None:
     path.write_text(example, encoding="utf-8")
     if name == "slackwater.yaml":
         read_settings(path)
+        return
+    if name == "scenario.yaml":
+        read_scenario(path)
         return
     assert name == "subscriptions.yaml", "the first line of an example names its file"
     found = read_subscriptions(
