@@ -18,8 +18,8 @@ from typing import Any
 
 from planner.errors import SlackwaterError
 from planner.plugins import IMPORT_FAULTS
-from planner.scaling.catalogue import Policies
 from planner.scaling.policy import Policy
+from sim.baselines.catalogue import AllPolicies
 from sim.scenario import Scenario
 from sim.simulator import OpenLoad, Run, Trial, open_load, reproduction, simulate
 
@@ -141,7 +141,7 @@ def cores() -> int:
 
 def policies() -> Mapping[str, Policy]:
     """Return every policy that can be tried, by name."""
-    return Policies()
+    return AllPolicies()
 
 
 def trials_of(

@@ -14,10 +14,10 @@ from planner.commands import AnyCommand
 from planner.core import Planner
 from planner.events import AnyEvent, OffersChanged, TaskCut
 from planner.model import NodeOffer
-from planner.scaling.catalogue import Policies
 from planner.scaling.policy import Policy
 from planner.settings import PlannerSettings
 from sim.arrivals import StandingLoad, burst_jobs, stream_jobs
+from sim.baselines.catalogue import AllPolicies
 from sim.chance import Chance
 from sim.checkers import Breach, Checkers
 from sim.luck import Luck
@@ -170,12 +170,12 @@ def simulate(
     EndlessRun
         The load is never delivered.
     """
-    policies = Policies() if policies is None else policies
+    policies = AllPolicies() if policies is None else policies
     settings = trial.settings(scenario)
-    scenario = _fitted(scenario, policies[settings.scaling.policy])
     load = load or open_load(scenario, trial.seed)
+    scenario, fitted = _fitted(scenario, settings, policies[settings.scaling.policy])
     luck = Luck(scenario, load, trial.seed)
-    planner = Planner(settings, policies)
+    planner = Planner(fitted, policies)
     watches: list[Callable[[AnyEvent, list[AnyCommand]], None]] = []
     world = World(planner, luck, lambda event, commands: _show(watches, event, commands))
     tally, asked = Tally(planner.books), _Asked(world, luck)
@@ -221,11 +221,19 @@ def _show(
         watch(event, commands)
 
 
-def _fitted(scenario: Scenario, policy: Policy) -> Scenario:
-    """Return the scenario as a policy needs it: some scale pods of one slot instead of nodes."""
+def _fitted(
+    scenario: Scenario, settings: PlannerSettings, policy: Policy
+) -> tuple[Scenario, PlannerSettings]:
+    """Return both as a policy needs them: some scale pods of one slot instead of nodes.
+
+    The cap is one of slots then: as many as the most nodes could have.
+    """
     if not getattr(policy, "pods", False):
-        return scenario
-    return scenario.model_copy(update={"fleet": tuple(map(_as_pods, scenario.fleet))})
+        return scenario, settings
+    slots_max = max(kind.slots for kind in scenario.fleet)
+    scaling = replace(settings.scaling, nodes_max=settings.scaling.nodes_max * slots_max)
+    pods = scenario.model_copy(update={"fleet": tuple(map(_as_pods, scenario.fleet))})
+    return pods, replace(settings, scaling=scaling)
 
 
 def _as_pods(kind: NodeType) -> NodeType:
