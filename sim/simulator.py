@@ -14,10 +14,10 @@ from planner.commands import AnyCommand
 from planner.core import Planner
 from planner.events import AnyEvent, OffersChanged, TaskCut
 from planner.model import NodeOffer
-from planner.scaling.catalogue import Policies
 from planner.scaling.policy import Policy
 from planner.settings import PlannerSettings
 from sim.arrivals import StandingLoad, burst_jobs, stream_jobs
+from sim.baselines.catalogue import AllPolicies
 from sim.chance import Chance
 from sim.checkers import Breach, Checkers
 from sim.luck import Luck
@@ -170,7 +170,7 @@ def simulate(
     EndlessRun
         The load is never delivered.
     """
-    policies = Policies() if policies is None else policies
+    policies = AllPolicies() if policies is None else policies
     settings = trial.settings(scenario)
     world_of, allowed = _fitted(scenario, settings, policies[settings.scaling.policy])
     load = load or open_load(scenario, trial.seed)

@@ -24,7 +24,7 @@ class KarpenterMemory(Polled):
     emptied : tuple of str
         Nodes that were found empty.
     validated_at : float or None
-        When they are looked at again [POSIX s].
+        When they are looked at again [POSIX s]; None once that is done.
     """
 
     opened_at: float | None = None
@@ -80,18 +80,15 @@ class Karpenter(PollingRule[KarpenterMemory]):
 
     def poll(self, memory: KarpenterMemory, situation: Situation) -> tuple[KarpenterMemory, Wanted]:
         """Choose empty nodes to go, unless some are being validated."""
-        if memory.emptied or situation.waiting > 0:
+        if memory.validated_at is not None:
             return memory, Wanted()
-        ripe = situation.idle_for(self.consolidate_after_s)
+        ripe = situation.idle_for(self.consolidate_after_s) if situation.waiting == 0 else []
+        # Those that were let go at this very instant still stand in the view.
+        ripe = [node for node in ripe if node.node_id not in memory.emptied]
         chosen = ripe[: math.ceil(self.budget * len(situation.live))]
-        if not chosen:
-            return memory, Wanted()
-        memory = replace(
-            memory,
-            emptied=tuple(node.node_id for node in chosen),
-            validated_at=situation.now + self.validation_s,
-        )
-        return memory, Wanted()
+        validated_at = situation.now + self.validation_s if chosen else None
+        emptied = tuple(node.node_id for node in chosen)
+        return replace(memory, emptied=emptied, validated_at=validated_at), Wanted()
 
     def _batched(
         self, memory: KarpenterMemory, situation: Situation
@@ -125,5 +122,6 @@ class Karpenter(PollingRule[KarpenterMemory]):
             return memory, Wanted(wake_at=memory.validated_at)
         still = [node for node in situation.idle if node.node_id in memory.emptied]
         going = still if situation.waiting == 0 else []
-        memory = replace(memory, emptied=(), validated_at=None)
+        emptied = tuple(node.node_id for node in going)
+        memory = replace(memory, emptied=emptied, validated_at=None)
         return memory, Wanted(releases=releases(going, "empty, and still so when looked at again"))

@@ -172,7 +172,8 @@ class KedaHpa(PollingRule[HpaMemory]):
             return 0, recent
         target = self.target_parts or situation.slots
         parts = situation.waiting + situation.running
-        near = abs(parts / (target * replicas) - 1.0) <= self.tolerance
+        ratio = parts / (target * replicas)
+        near = 1.0 - self.tolerance <= ratio <= 1.0 + self.tolerance
         right = max(1, replicas if near else math.ceil(parts / target))
         recent = (*recent, (situation.now, right))
         if right > replicas:

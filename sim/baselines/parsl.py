@@ -73,7 +73,7 @@ class Parsl(PollingRule[ParslMemory]):
 
     def idles(self, memory: ParslMemory, situation: Situation) -> float:
         """Sleep until an idle block, or the whole executor, has been idle for long enough."""
-        waits_s = self.max_idletime_s + SOON_S
+        waits_s = self.max_idletime_s + 2 * SOON_S
         ends = [] if memory.idle_since is None else [memory.idle_since + waits_s]
         if self.scales_in_idle_blocks:
             ends += [idle_since(node) + waits_s for node in situation.idle]
