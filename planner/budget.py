@@ -9,7 +9,6 @@ it is in, is all by which a period may exceed its budget.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -34,9 +33,8 @@ def offers_left(
 ) -> tuple[NodeOffer, ...]:
     """Return the offers, each with how many more nodes of it limits and money allow now."""
     left = money_left(fleet, scaling, at)
-    standing = Counter(node.offer.node_type for node in fleet.nodes.values())
     return tuple(
-        replace(offer, nodes_max=_more_of(offer, standing[offer.node_type], left))
+        replace(offer, nodes_max=_more_of(offer, fleet.standing[offer.node_type], left))
         for offer in offers
     )
 

@@ -6,7 +6,6 @@ same commands, whoever plays the world.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -105,7 +104,7 @@ class Planner:
 
 
 def _offers_changed(books: Books, event: OffersChanged) -> list[AnyCommand]:
-    standing = Counter(node.offer.node_type for node in books.fleet.nodes.values())
+    standing = books.fleet.standing
     books.offers = tuple(
         replace(offer, nodes_max=offer.nodes_max + standing[offer.node_type])
         for offer in event.offers

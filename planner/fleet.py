@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -95,16 +97,69 @@ class Ledger:
     paid: list[tuple[float, float]] = field(default_factory=list)
 
 
+Place = tuple[float, int]
+"""Where a node stands among others; no two stand at the same."""
+
+
+class Roll:
+    """Some nodes in the order of their places, so that a tick asks them and not the whole fleet."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, int, Node]] = []
+
+    def __len__(self) -> int:
+        """Return the number of nodes."""
+        return len(self._entries)
+
+    def first(self) -> Node | None:
+        """Return the first node, None when there is none."""
+        return self._entries[0][2] if self._entries else None
+
+    def nodes(self) -> list[Node]:
+        """Return all, in order."""
+        return [node for _, _, node in self._entries]
+
+    def enter(self, place: Place, node: Node) -> None:
+        """Let a node stand in the roll."""
+        insort(self._entries, (*place, node))
+
+    def strike(self, place: Place) -> None:
+        """Let the node of a place stand in it no longer."""
+        del self._entries[bisect_left(self._entries, place)]
+
+
 class Fleet:
-    """All nodes that were asked for and are not yet gone."""
+    """All nodes that were asked for and are not yet gone.
+
+    Attributes
+    ----------
+    nodes : dict of str to Node
+        By id, in the order in which they were asked for.
+    standing : Counter of str
+        How many there are of each node type.
+    free, full : Roll
+        Nodes with a free slot, and those whose slots hold one part each, fastest and oldest first.
+    awaited : Roll
+        Nodes that drain, or that a worker is waited for, oldest first.
+    """
 
     def __init__(self, nodes: Iterable[Node] = (), ledger: Ledger | None = None) -> None:
-        self.nodes: dict[str, Node] = {node.id: node for node in nodes}
+        self.nodes: dict[str, Node] = {}
         self.ledger = ledger or Ledger()
+        self.standing: Counter[str] = Counter()
+        self.free, self.full, self.awaited = Roll(), Roll(), Roll()
+        self._asked = 0
+        self._numbers: dict[str, int] = {}
+        self._filed: dict[str, tuple[Roll, Place]] = {}
+        self._views: dict[str, tuple[float, NodeView]] = {}
+        for node in nodes:
+            self._enter(node)
 
     def request(self, node_id: str, offer: NodeOffer, workers: int, at: float) -> None:
         """Note that a node was asked for."""
-        self.nodes[node_id] = Node(id=node_id, offer=offer, requested_at=at, workers=workers)
+        self._enter(Node(id=node_id, offer=offer, requested_at=at, workers=workers))
 
     def ready(self, node: Node, workers: int, at: float) -> bool:
         """Note how many workers of a node stand; return whether it has just come up."""
@@ -115,18 +170,31 @@ class Fleet:
             node.emptied_at = at
         node.joined = workers
         self._note_idle(node, at)
+        self._note_change(node)
         return came_up
+
+    def move(self, node: Node, by: str) -> None:
+        """Let a node that stays in the book go one step along `NODE_LIFE`."""
+        node.move(by)
+        self._note_change(node)
+
+    def grow(self, node: Node, workers: int) -> None:
+        """Note that a node was told to hold so many workers."""
+        node.workers = workers
+        self._note_change(node)
 
     def start(self, node: Node, part_id: str, at: float, run_s: float) -> None:
         """Note that a part was sent to a node and is predicted to run this long [s]."""
         node.running[part_id] = (at, at + run_s)
         node.idle_since = None
+        self._note_change(node)
 
     def end(self, node_id: str, part_id: str, at: float) -> None:
         """Note that nothing of a part runs on a node any more."""
         node = self.nodes.get(node_id)
         if node is not None and node.running.pop(part_id, None) is not None:
             self._note_idle(node, at)
+            self._note_change(node)
 
     def gone(self, node: Node, by: str, at: float, period_s: float) -> list[str]:
         """Strike a node out; return the parts that ran on it.
@@ -138,7 +206,7 @@ class Fleet:
         cost = billed_s(node, at) / 3600.0 * node.offer.price_per_h
         if cost > 0:
             self.ledger.paid.append((at, cost))
-        del self.nodes[node.id]
+        self._strike(node)
         return list(node.running)
 
     def ready_nodes(self) -> list[Node]:
@@ -148,23 +216,8 @@ class Fleet:
 
     def view(self, now: float) -> tuple[NodeView, ...]:
         """Return what a policy sees of the fleet, in the order in which nodes were asked for."""
-        return tuple(
-            NodeView(
-                node_id=node.id,
-                node_type=node.offer.node_type,
-                phase=_PHASES[node.state],
-                slots=node.workers,
-                slots_max=node.offer.slots_max,
-                speed=node.offer.speed,
-                requested_at=node.requested_at,
-                busy_until=node.busy_until(now),
-                idle_since=node.idle_since,
-                price_per_h=node.offer.price_per_h,
-                quantum_s=node.offer.quantum_s,
-            )
-            for node in self.nodes.values()
-            if node.state in _PHASES
-        )
+        nodes = self.nodes.values()
+        return tuple(self._view(node, now) for node in nodes if node.state in _PHASES)
 
     def committed(self, now: float, period_s: float) -> float:
         """Return the money [currency] spent in the last period and set aside for what stands."""
@@ -175,11 +228,69 @@ class Fleet:
         )
         return spent + math.fsum(owed)
 
+    def _view(self, node: Node, now: float) -> NodeView:
+        """Return what a policy sees of a node: the same as before, if neither it nor time moved."""
+        seen_at, seen = self._views.get(node.id, (now, None))
+        if seen is None or (node.running and seen_at != now):
+            seen = _view(node, now)
+            self._views[node.id] = now, seen
+        return seen
+
+    def _enter(self, node: Node) -> None:
+        self.nodes[node.id] = node
+        self.standing[node.offer.node_type] += 1
+        self._asked += 1
+        self._numbers[node.id] = self._asked
+        self._note_change(node)
+
+    def _strike(self, node: Node) -> None:
+        del self.nodes[node.id]
+        self.standing[node.offer.node_type] -= 1
+        self._note_change(node)
+        del self._numbers[node.id]
+
+    def _note_change(self, node: Node) -> None:
+        """Keep the rolls right after anything about a node has changed; forget how it looked."""
+        self._views.pop(node.id, None)
+        number = self._numbers[node.id]
+        before, roll = self._filed.pop(node.id, None), self._roll_of(node)
+        if before is not None:
+            before[0].strike(before[1])
+        if roll is not None:
+            place = (0.0 if roll is self.awaited else -node.offer.speed, number)
+            roll.enter(place, node)
+            self._filed[node.id] = roll, place
+
+    def _roll_of(self, node: Node) -> Roll | None:
+        if node.state in (NodeState.REMOVING, NodeState.GONE):
+            return None
+        if node.state is not NodeState.READY or node.joined == 0:
+            return self.awaited
+        if len(node.running) < node.joined:
+            return self.free
+        return self.full if len(node.running) == node.joined else None
+
     def _note_idle(self, node: Node, at: float) -> None:
         if node.running or node.joined == 0:
             node.idle_since = None
         elif node.idle_since is None:
             node.idle_since = at
+
+
+def _view(node: Node, now: float) -> NodeView:
+    return NodeView(
+        node_id=node.id,
+        node_type=node.offer.node_type,
+        phase=_PHASES[node.state],
+        slots=node.workers,
+        slots_max=node.offer.slots_max,
+        speed=node.offer.speed,
+        requested_at=node.requested_at,
+        busy_until=node.busy_until(now),
+        idle_since=node.idle_since,
+        price_per_h=node.offer.price_per_h,
+        quantum_s=node.offer.quantum_s,
+    )
 
 
 def billed_s(node: Node, at: float) -> float:

@@ -191,14 +191,15 @@ def _give_way(books: Books, yielding: set[str]) -> None:
 def _dispatch(books: Books, at: float) -> list[AnyCommand]:
     """Send the longest parts of the first tasks to free slots, fastest and oldest nodes first."""
     commands: list[AnyCommand] = []
-    for node in books.fleet.ready_nodes():
-        while node.free_slots > 0 and (command := _send(books, node, at, math.inf)):
-            commands.append(command)
+    fleet = books.fleet
+    while (node := fleet.free.first()) and (command := _send(books, node, at, math.inf)):
+        commands.append(command)
     reserve_s = books.settings.dispatch.reserve_part_s_max
-    for node in books.fleet.ready_nodes():
-        if len(node.running) == node.joined > 0:
-            ahead = _send(books, node, at, reserve_s)
-            commands += [ahead] if ahead else []
+    for node in fleet.full.nodes() if len(books.backlog.queue) else ():
+        ahead = _send(books, node, at, reserve_s)
+        if ahead is None:
+            break  # The part is too long for this node, and the others are no faster.
+        commands.append(ahead)
     return commands
 
 
@@ -240,7 +241,7 @@ def _scale(books: Books, wanted: Wanted, at: float) -> list[AnyCommand]:
     unpaid = overspending(books.fleet, books.settings.scaling, at)
     for keep in wanted.keeps:
         commands += _keep(books, keep) if keep.node_id not in unpaid else []
-    room = _nodes_allowed(books, _offers_left(books, at), at)
+    room = _nodes_allowed(books, _offers_left(books, at), at) if wanted.launches else 0
     for ordinal, launch in enumerate(wanted.launches[:room]):
         commands += _launch(books, launch, ordinal, at)
     for grow in wanted.grows:
@@ -258,7 +259,7 @@ def _keep(books: Books, keep: Keep) -> list[AnyCommand]:
     node = books.fleet.nodes.get(keep.node_id)
     if node is None or node.state is not NodeState.DRAINING:
         return []
-    node.move("kept")
+    books.fleet.move(node, "kept")
     return [UndrainNode(node_id=node.id, reason=keep.reason)]
 
 
@@ -284,8 +285,8 @@ def _grow(books: Books, grow: Grow) -> list[AnyCommand]:
     workers = max(1, min(grow.workers, node.offer.slots_max))
     if node.workers == workers:
         return []
-    node.workers = workers
-    return [SetWorkers(node_id=node.id, workers=node.workers, reason=grow.reason)]
+    books.fleet.grow(node, workers)
+    return [SetWorkers(node_id=node.id, workers=workers, reason=grow.reason)]
 
 
 def _release(books: Books, release: Release) -> list[AnyCommand]:
@@ -294,9 +295,9 @@ def _release(books: Books, release: Release) -> list[AnyCommand]:
     if node is None or node.state not in (NodeState.READY, NodeState.BOOTING):
         return []
     if node.running:
-        node.move("drained")
+        books.fleet.move(node, "drained")
         return [DrainNode(node_id=node.id, reason=release.reason)]
-    node.move("released")
+    books.fleet.move(node, "released")
     return [RemoveNode(node_id=node.id, reason=release.reason)]
 
 
@@ -304,12 +305,12 @@ def _clear_fleet(books: Books, at: float) -> list[AnyCommand]:
     """Remove nodes that have drained, and give up those that have no worker for too long."""
     commands: list[AnyCommand] = []
     limit_s = books.settings.scaling.registration_s_max
-    for node in books.fleet.nodes.values():
+    for node in books.fleet.awaited.nodes():
         if node.state is NodeState.DRAINING and not node.running:
-            node.move("released")
+            books.fleet.move(node, "released")
             commands.append(RemoveNode(node_id=node.id, reason="drained"))
         elif (since := node.workless_since) is not None and since + limit_s <= at:
-            node.move("released")
+            books.fleet.move(node, "released")
             reason = f"no worker joined for {at - since:.0f} s"
             commands.append(RemoveNode(node_id=node.id, reason=reason))
     return commands
@@ -321,7 +322,7 @@ def _wake(books: Books, wanted: Wanted, at: float) -> list[AnyCommand]:
     if desk.woken_for is not None and desk.woken_for <= at:
         desk.woken_for, books.changed = None, True
     limit_s = books.settings.scaling.registration_s_max
-    workless = [node.workless_since for node in books.fleet.nodes.values()]
+    workless = [node.workless_since for node in books.fleet.awaited.nodes()]
     instants = [
         *(entry[0] for entry in desk.retries[:1]),
         *(entry[0] for entry in desk.firm[:1]),

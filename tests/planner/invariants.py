@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 from planner.backlog import Task
 from planner.books import Books
+from planner.fleet import Fleet
 from planner.lifecycle import NodeState, PartState, TaskState
 
 OPEN_STATES = {TaskState.CUTTING, TaskState.RUNNING, TaskState.COMBINING, TaskState.DELIVERING}
@@ -49,3 +51,20 @@ def check_fleet(books: Books) -> None:
     for node in books.fleet.nodes.values():
         assert node.state is not NodeState.GONE
         assert not (node.running and node.state is NodeState.BOOTING)
+    check_rolls(books.fleet)
+
+
+def check_rolls(fleet: Fleet) -> None:
+    """Assert that each roll holds who belongs there, in the order in which they are asked."""
+    nodes = list(fleet.nodes.values())
+    ready = sorted(fleet.ready_nodes(), key=lambda node: -node.offer.speed)
+    assert fleet.free.nodes() == [node for node in ready if node.free_slots > 0]
+    assert fleet.full.nodes() == [node for node in ready if len(node.running) == node.joined > 0]
+    assert fleet.awaited.nodes() == [
+        node
+        for node in nodes
+        if node.state is NodeState.DRAINING or node.workless_since is not None
+    ]
+    at = max((node.requested_at for node in nodes), default=0.0)
+    assert fleet.view(at) == Fleet(nodes).view(at)
+    assert +fleet.standing == Counter(node.offer.node_type for node in nodes)
