@@ -12,6 +12,14 @@ from controller.apps.argo.catalogue import INDEX_NAMES, read
 from controller.apps.argo.orders import ArchiveAddress
 from controller.apps.argo.rows import TICKS_PER_DEGREE, Kind, Rows, float_keys
 from controller.cli import Exit
+from controller.cli.chapter_hundred import (
+    CASE_COLUMNS,
+    STATIC_COLUMNS,
+    case_rows,
+    static_rows,
+    surface_columns,
+    surface_rows,
+)
 from controller.cli.chapter_study import Study, study_of
 from controller.cli.chapter_told import (
     COVER,
@@ -26,6 +34,7 @@ from controller.cli.pages import refuse_unwritable, write
 from controller.errors import ArchiveError
 from controller.ownership import check_names
 from sim.chapter.profiles import Profiles
+from sim.chapter.scaling import Hundred
 
 WHERE = (
     "Give --archive with a folder that holds ar_index_global_prof.txt.gz, or that file itself; the"
@@ -111,6 +120,8 @@ def show(study: Study) -> None:
     title = "Figs 5 and 6: speed-up, and efficiency, on so many VMs"
     console.print(table(title, speed_up_columns(), speed_up_rows(study)))
     console.print()
+    _show_hundred(study.hundred)
+    console.print()
     for claim in claims(study):
         colour = "green" if claim.holds else "yellow"
         console.print(
@@ -118,3 +129,14 @@ def show(study: Study) -> None:
             highlight=False,
         )
         console.print(Padding(escape(claim.found), (0, 0, 0, 2)), highlight=False)
+
+
+def _show_hundred(runs: Hundred) -> None:
+    console, (_, *dynamic) = results(), runs.surfaces
+    console.print(table("Figs 7 to 9, and prefix: 100 tasks", CASE_COLUMNS, case_rows(runs)))
+    console.print()
+    console.print(table("static: every threshold", STATIC_COLUMNS, static_rows(runs)))
+    for surface in dynamic:
+        title = f"{surface[0].case.name}: tasks late / VM-hours by threshold and factor"
+        console.print()
+        console.print(table(title, surface_columns(surface), surface_rows(surface)))

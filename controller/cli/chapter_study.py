@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,47 @@ import numpy as np
 from controller.apps.request import iso_instant
 from controller.build import BUILD
 from controller.calibration.statistics import Correlation, pearson
+from controller.cli.chapter_hundred import told_hundred
 from controller.cli.pages import command_line
+from controller.cli.scenarios import chosen_scenario
 from controller.destinations import without_user
 from planner.durations import DEFAULT_COSTS
 from sim.chapter.costs import FileCosts, measured_costs
 from sim.chapter.profiles import REQUEST, Profiles
+from sim.chapter.scaling import DRAWS, FACTORS, THRESHOLDS, Hundred, hundred, runs_of
 from sim.chapter.speed_up import SEEDS, VMS, Curve, Handing, curves
 from sim.chapter.table_1 import DESIGNS, Requests, requests_of
+from sim.chapter.tasks import drawn_tasks
 
 REQUEST_PROFILES_MIN = 1000
 """Fewer cannot be shared among 32 parts so that the shares tell strategies apart."""
 
 DESIGN_PROFILES_MIN = 100
 """A design of which the index lists fewer is left out of Table 1."""
+
+
+SCENARIO = "chapter"
+"""Of figures 7 to 9, in `sim/scenarios`."""
+
+PARTS = 1
+"""Of each of the hundred tasks: figures 7 to 9 count tasks, and nothing is said there of parts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """How much is run of figures 7 to 9 (see `sim.chapter.scaling.hundred`)."""
+
+    draws: int = DRAWS
+    thresholds: tuple[float, ...] = THRESHOLDS
+    factors: tuple[float, ...] = FACTORS
+
+    @property
+    def runs(self) -> int:
+        """How many runs that makes."""
+        return runs_of(self.draws, self.thresholds, self.factors)
+
+
+WHOLE = Sweep()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,6 +80,10 @@ class Study:
     costs : FileCosts
     columns : tuple of Column
     curves : tuple of Curve
+    hundred : Hundred
+        The runs of figures 7 to 9.
+    scenario_text : str
+        As its file has it.
     """
 
     archive: str
@@ -63,6 +96,8 @@ class Study:
     costs: FileCosts
     columns: tuple[Column, ...]
     curves: tuple[Curve, ...]
+    hundred: Hundred
+    scenario_text: str
 
     def about(self) -> dict[str, Any]:
         """Return what was read, for people."""
@@ -93,10 +128,18 @@ class Study:
                 "file_cost_quantiles_s": self.costs.quantiles_s.tolist(),
                 "lines": [_told_curve(curve) for curve in self.curves],
             },
+            "scaling": told_hundred(self.hundred, self.scenario_text),
         }
 
 
-def study_of(profiles: Profiles, *, seed: int, archive: str, tell: Callable[[str], None]) -> Study:
+def study_of(
+    profiles: Profiles,
+    *,
+    seed: int,
+    archive: str,
+    tell: Callable[[str], None] = lambda what: None,
+    sweep: Sweep = WHOLE,
+) -> Study:
     """Run the experiments.
 
     Parameters
@@ -108,6 +151,8 @@ def study_of(profiles: Profiles, *, seed: int, archive: str, tell: Callable[[str
         Where the index lies.
     tell : callable
         Is told what begins.
+    sweep : Sweep
+        How much is run of figures 7 to 9.
 
     Raises
     ------
@@ -124,6 +169,16 @@ def study_of(profiles: Profiles, *, seed: int, archive: str, tell: Callable[[str
     tell("cutting the task of figures 5 and 6")
     costs = measured_costs()
     found = tuple(curves(inside, REQUEST, costs, range(seed, seed + SEEDS)))
+    chosen = chosen_scenario(SCENARIO)
+    runs = hundred(
+        chosen.scenario,
+        lambda of: drawn_tasks(inside, costs, of, PARTS),
+        seed,
+        draws=sweep.draws,
+        thresholds=sweep.thresholds,
+        factors=sweep.factors,
+        done=_counted(sweep, tell),
+    )
     return Study(
         archive=without_user(archive),
         seed=seed,
@@ -135,7 +190,15 @@ def study_of(profiles: Profiles, *, seed: int, archive: str, tell: Callable[[str
         costs=costs,
         columns=columns,
         curves=found,
+        hundred=runs,
+        scenario_text=chosen.text,
     )
+
+
+def _counted(sweep: Sweep, tell: Callable[[str], None]) -> Callable[[int], None]:
+    """Return what counts runs of figures 7 to 9, and tells how many there have been."""
+    ended = count(1)
+    return lambda _: tell(f"figures 7 to 9: {next(ended)} of {sweep.runs} runs")
 
 
 def _column(requests: Requests) -> Column:

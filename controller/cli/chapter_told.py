@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from controller.calibration.statistics import Correlation
 from controller.calibration.table import CHAPTER
+from controller.cli.chapter_claim import FAILS, HOLDS, Claim
+from controller.cli.chapter_hundred import about_hundred
 from controller.cli.chapter_study import Study, lines_of
 from sim.chapter.speed_up import VMS, Curve, Handing
 
@@ -17,43 +18,15 @@ COVER = (
     " seed {seed}."
 )
 
-HOLDS, FAILS = "holds", "does not hold"
-
 SURE = 2.0
 """A difference of means counts from so many of its standard errors on; below, lines are level."""
 
 SEVERAL = tuple(vms for vms in VMS if vms > 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Something that the chapter says, or that is expected of us, and what was found.
-
-    Parameters
-    ----------
-    where : str
-        Table or figure.
-    said : str
-    verdict : str
-        Begins with "holds" or with "does not hold".
-    found : str
-        The numbers.
-    """
-
-    where: str
-    said: str
-    verdict: str
-    found: str
-
-    @property
-    def holds(self) -> bool:
-        """Whether it was found as said, without exception."""
-        return self.verdict == HOLDS
-
-
 def claims(study: Study) -> list[Claim]:
     """Return all that was to be seen, and whether it was."""
-    return [*_about_table_1(study), *_about_speed_up(study)]
+    return [*_about_table_1(study), *_about_speed_up(study), *about_hundred(study.hundred)]
 
 
 def table_1_columns(study: Study) -> list[str]:
