@@ -8,7 +8,6 @@ from typing import Any
 
 from controller.apps.request import iso_instant
 from controller.cli.chapter_claim import FAILS, HOLDS, Claim
-from controller.cli.display import span
 from sim.chapter.scaling import (
     CASES,
     DYNAMIC,
@@ -31,12 +30,12 @@ ABOUT_IN_TIME, SECONDS_LATE_MAX = 2, 60.0
 CASE_COLUMNS = (
     "=Policy",
     ">On time",
-    ">=Worst slack",
+    ">Worst slack",
     ">VMs",
     ">Workers",
     ">VM-hours",
     ">At least",
-    ">=Other draws",
+    ">Other draws",
 )
 
 
@@ -50,13 +49,18 @@ def _case(runs: Hundred, run: Played) -> list[str]:
     return [
         run.case.name,
         str(outcome.on_time),
-        span(outcome.worst_slack_s),
+        _slack(outcome.worst_slack_s),
         str(outcome.peak_nodes),
         str(outcome.peak_workers),
         f"{run.vm_h:.2f}",
         f"{least_vm_h(runs.scenario, runs.tasks, _slots(runs, run.case)):.2f}",
         _draws(runs, run.case),
     ]
+
+
+def _slack(slack_s: float | None) -> str:
+    """Return a slack in seconds, as the figures have it."""
+    return "-" if slack_s is None else f"{slack_s:+,.0f} s"
 
 
 def _slots(runs: Hundred, case: Case) -> int:
@@ -77,7 +81,7 @@ def _draws(runs: Hundred, case: Case) -> str:
 
 def surface_columns(runs: Sequence[Played]) -> list[str]:
     """Return the heads of a surface: a column for each factor."""
-    return [">Threshold", *(f">={factor:g} s" for factor in _factors(runs))]
+    return [">Threshold", *(f">{factor:g} s" for factor in _factors(runs))]
 
 
 def surface_rows(runs: Sequence[Played]) -> list[list[str]]:
@@ -111,7 +115,7 @@ def static_rows(runs: Hundred) -> list[list[str]]:
         [
             f"{run.threshold_s:,.0f}",
             str(run.misses),
-            span(run.outcome.worst_slack_s),
+            _slack(run.outcome.worst_slack_s),
             f"{run.vm_h:.2f}",
             str(run.outcome.peak_workers),
             str(run.reached(workers_max(runs)) or "-"),

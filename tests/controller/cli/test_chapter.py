@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import json
 import re
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controller.cli.chapter import profiles_of
-from controller.cli.chapter_study import lines_of, study_of
+from controller.cli.chapter_page import page_of
+from controller.cli.chapter_study import Sweep, lines_of, study_of
 from controller.cli.chapter_told import claims
 from controller.demo.archive import DemoArchive
+from sim.chapter.scaling import (
+    CASES,
+    DYNAMIC,
+    NONE,
+    PREFIX,
+    PREFIX_2,
+    STATIC,
+    least_vm_h,
+)
 from sim.chapter.speed_up import Handing
+from sim.page import json_text
 from tests.controller.conftest import Command
 
+FEW = Sweep(draws=0, thresholds=(5 / 12,), factors=(1 / 10,))
 INDEX = Path(__file__).parents[4] / "shared" / "data" / "argo" / "global-index.csv.gz"
 
 
@@ -52,25 +66,47 @@ def grown_index(folder: Path) -> Path:
     return index
 
 
-def test_the_page_holds_the_numbers(command: Command, tmp_path: Path) -> None:
-    index = grown_index(tmp_path)
-    ended = command("chapter", "--archive", index, "--html", "chapter.html", "--json")
-    assert ended.code == 0, ended.err
-    text = (tmp_path / "chapter.html").read_text()
-    found = re.search(r'id="result">\n(.*?)\n</script>', text, re.DOTALL)
+def embedded(page: str) -> dict[str, Any]:
+    found = re.search(r'id="result">\n(.*?)\n</script>', page, re.DOTALL)
     assert found
-    assert json.loads(found[1]) == ended.result
-    assert ended.result["profiles"] == 3000
-    lines = {(each["name"], each["handing"]): each for each in ended.result["speed_up"]["lines"]}
+    result: dict[str, Any] = json.loads(found[1])
+    return result
+
+
+def test_the_page_holds_the_numbers(tmp_path: Path) -> None:
+    profiles = profiles_of(str(grown_index(tmp_path)))
+    study = study_of(profiles, seed=1, archive="here", sweep=FEW)
+    text = page_of(study, profiles)
+    result = embedded(text)
+    assert result == json.loads(json_text(study.result(), indent=0))
+    assert result["profiles"] == 3000
+    assert [case["case"] for case in result["scaling"]["cases"]] == [case.name for case in CASES]
+    assert all(len(case["starts"]) == 100 for case in result["scaling"]["cases"])
+    assert len(result["scaling"]["tasks"]) == 100
+    for claim in claims(study):
+        assert escape(claim.said) in text
+        assert escape(claim.found) in text
+    lines = {(each["name"], each["handing"]): each for each in result["speed_up"]["lines"]}
     # Made to grow: the last eighth of the time holds far more than an eighth of the load.
     assert lines["lin1", "longest first"]["speed_up"][-1] < 5.0
     assert lines["balanced4", "longest first"]["efficiency"][-1] > 0.95
 
 
+@pytest.mark.slow
+def test_the_whole_command(command: Command, tmp_path: Path) -> None:
+    asked = ("chapter", "--archive", grown_index(tmp_path), "--html", "chapter.html")
+    ended = command(*asked, "--json")
+    assert ended.code == 0, ended.err
+    assert embedded((tmp_path / "chapter.html").read_text()) == ended.result
+    shown = command(*asked)
+    assert shown.code == 0, shown.err
+    assert "without scaling, misses begin after about 22 tasks" in " ".join(shown.out.split())
+
+
 @pytest.mark.shared_data
 @pytest.mark.skipif(not INDEX.exists(), reason="the real index is not beside this checkout")
 def test_the_real_index_gives_what_the_chapter_says() -> None:
-    study = study_of(profiles_of(str(INDEX)), seed=1, archive="", tell=print)
+    study = study_of(profiles_of(str(INDEX)), seed=1, archive="", sweep=FEW)
     globe = study.columns[0].correlations
     coverage, end = globe["time coverage"], globe["end date"]
     assert coverage
@@ -84,4 +120,13 @@ def test_the_real_index_gives_what_the_chapter_says() -> None:
     assert max(("lin1", "lin4", "log1", "log4"), key=on_8.__getitem__) == "log4"
     assert min(on_8["balanced4"], on_8["bisecting4"]) > on_8["log4"]
     assert min(on_8["balanced1"], on_8["bisecting1"]) > 1.9 * on_8["log1"]
-    assert all(claim.verdict.startswith("holds") for claim in claims(study))
+    runs = study.hundred
+    assert runs.of(NONE).late_starts == list(range(23, 101))
+    assert runs.of(STATIC).misses == runs.of(PREFIX).misses == runs.of(PREFIX_2).misses == 0
+    assert runs.of(STATIC).outcome.peak_workers == 16
+    assert set(runs.of(DYNAMIC).late_starts) <= {100}
+    assert runs.of(PREFIX_2).vm_h < 1.1 * least_vm_h(runs.scenario, runs.tasks, 2)
+    failing = [claim for claim in claims(study) if not claim.verdict.startswith("holds")]
+    # A second worker that costs nothing is not asked for by prefix: told on the page, and here.
+    assert [claim.where for claim in failing] == ["prefix"]
+    assert "a second worker at no price" in failing[0].found
