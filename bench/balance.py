@@ -135,13 +135,13 @@ def _to_better_of_old(row: Row, rows: Sequence[Row], told: str) -> float:
 def compared() -> Iterator[Row]:
     """Yield every strategy's cut of every request."""
     with tempfile.TemporaryDirectory(prefix="slackwater-bench-") as folder:
-        subset, base_s = _measured_subset(Path(folder))
+        subset, base_s = measured_subset(Path(folder))
     for archive in (subset, _whole_index(subset)):
         for request, box in BOXES.items():
             yield from _cuts(archive, request, box, base_s)
 
 
-def _measured_subset(folder: Path) -> tuple[Priced, float]:
+def measured_subset(folder: Path) -> tuple[Priced, float]:
     """Read every core profile of the subset; return what each took, and what none takes [s]."""
     script = DATA / "unpack.sh"
     subprocess.run(["bash", str(script), str(folder / "gdac")], check=True, capture_output=True)

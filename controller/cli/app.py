@@ -343,6 +343,22 @@ def replay(
 
 
 @app.command()
+def chapter(
+    archive: Annotated[
+        str | None,
+        typer.Option("--archive", help="Folder or URL of an Argo archive, or its index file."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 1,
+    html: Page = None,
+    json: Json = False,
+) -> None:
+    """Repeat the experiments of the chapter behind slackwater on an archive's index."""
+    from controller.cli.chapter import run_chapter
+
+    raise typer.Exit(run_chapter(archive=archive, seed=seed, html=html, as_json=json))
+
+
+@app.command()
 def plugins(json: Json = False) -> None:
     """List the policies, partitioners, applications and derived parameters that can be named."""
     from controller.cli.plugins import list_plugins
