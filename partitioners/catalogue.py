@@ -24,7 +24,14 @@ BUILT_IN: Mapping[str, Partitioner] = {
 
 
 class Partitioners(Mapping[str, Partitioner]):
-    """Partitioners by name; an installed one is imported when it is asked for."""
+    """Partitioners by name; an installed one is imported when it is asked for.
+
+    One that was found is remembered: to look through all that is installed takes milliseconds, more
+    than a small cut.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, Partitioner] = {}
 
     def __getitem__(self, name: str) -> Partitioner:
         """Return the partitioner of this name.
@@ -36,6 +43,11 @@ class Partitioners(Mapping[str, Partitioner]):
         BrokenPlugin
             It cannot be imported, or it is no partitioner of that name.
         """
+        if name not in self._found:
+            self._found[name] = self._load(name)
+        return self._found[name]
+
+    def _load(self, name: str) -> Partitioner:
         found: object = load(GROUP, name, BUILT_IN)
         if isinstance(found, type) or not isinstance(found, Partitioner) or found.name != name:
             raise BrokenPlugin(

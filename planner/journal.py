@@ -39,11 +39,15 @@ class Header:
     build : str
         Program and version that wrote it; exact replay is promised for the same build.
     settings : PlannerSettings
+    record : bool
+        Whether it tells all that happened and was commanded. A trace that was made otherwise holds
+        what came from outside, and cannot be compared with a replay.
     """
 
     journal: int = FORMAT
     build: str
     settings: PlannerSettings
+    record: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,9 @@ class Luck:
         run_s = self.work_s(errand, position) / self._types[offer.node_type].runs_at
         if chance.happens(truth.stragglers, "straggles", *which):
             run_s *= truth.straggler_factor
-        run_s += self._transfer_s(errand.parts[position], offer.node_type)
+        if self._load.run_s(errand.name, position, errand.parts[position]) is None:
+            # A true length that is known holds the reading already.
+            run_s += self._transfer_s(errand.parts[position], offer.node_type)
         doubled = chance.happens(faults.message_doubled, "told twice", *which)
         if chance.happens(faults.part_failed, "fails", *which):
             share = chance.uniform("fails after", *which)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.trace_app import trace_app
+
 app = typer.Typer(
     name="slackwater",
     help="Deliver data subscriptions before their deadlines at the least cost.",
@@ -51,6 +53,8 @@ ScenarioArchive = Annotated[
     str | None, typer.Option("--archive", help="Argo archive, for a load that is read from one.")
 ]
 FailLate = Annotated[bool, typer.Option("--fail-late", help="Exit 3 if a deadline was missed.")]
+
+app.add_typer(trace_app, name="trace")
 
 
 def _print_version(wanted: bool) -> None:

@@ -34,6 +34,11 @@ from planner.scaling.catalogue import Policies
 def replay_journal(path: Path, *, exact: bool, as_json: bool) -> Exit:
     """Run the command and return its exit code."""
     with _opened(path) as (header, steps):
+        if exact and not header.record:
+            raise BrokenJournal(
+                f"{path} is no record of a run but a trace: it holds no commands to compare with",
+                fix=f"Play it with `slackwater simulate {path}`",
+            )
         return _compare(header, steps, as_json) if exact else _tell(header, steps, as_json)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import create_model
 
+from controller.cli.loads import opener_of, scenario_of_trace
 from controller.config.checked import check, hint
 from controller.config.mirror import build, model_of
 from controller.config.settings import ORDERS, RULES
@@ -17,12 +18,13 @@ from controller.config.yaml_lines import Document, Fault, read_document
 from planner.errors import SlackwaterError
 from planner.settings import PlannerSettings
 from sim.scenario import Archived, Bursts, Scenario, Standing, Stream, Strict, TraceFile
-from sim.simulator import OpenLoad, open_load
+from sim.simulator import OpenLoad
+from sim.traces.opening import ENDINGS
 
 FOLDER = files("sim") / "scenarios"
 
 SCENARIO_ENDINGS = (".yaml", ".yml")
-TRACE_ENDINGS = (".swf", ".swf.gz", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
+TRACE_ENDINGS = tuple(ENDINGS)
 
 LOADS: Mapping[str, type[Strict]] = {
     "bursts": Bursts,
@@ -91,8 +93,7 @@ def chosen_scenario(name: str, archive: str | None = None) -> Chosen:
             f"no scenario and no file is called {name!r}", fix=hint(name, built_in())
         )
     if path.name.lower().endswith(TRACE_ENDINGS):
-        trace = Scenario(name=path.name, load=TraceFile(kind="trace", path=path.name))
-        return _ready(trace, path.parent, source, archive, "")
+        return _ready(scenario_of_trace(path), path.parent, source, archive, "")
     return _opened(path, source, archive)
 
 
@@ -104,13 +105,8 @@ def _opened(path: Path, source: tuple[str, ...], archive: str | None) -> Chosen:
 def _ready(
     scenario: Scenario, folder: Path, source: tuple[str, ...], archive: str | None, text: str
 ) -> Chosen:
-    opener = _opener(scenario, folder, archive)
+    opener = opener_of(scenario, folder, archive)
     return Chosen(scenario=scenario, source=source, open_load=opener, text=text)
-
-
-def _opener(scenario: Scenario, folder: Path, archive: str | None) -> OpenLoad:
-    """Return what opens the load of a scenario, in this process or in another."""
-    return open_load
 
 
 def read_scenario(path: Path) -> Scenario:

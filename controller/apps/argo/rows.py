@@ -78,6 +78,11 @@ def float_keys(profile: Int64s) -> Int64s:
     return cast(Int64s, profile >> (_CYCLE_BITS + 1))
 
 
+def stems(profile: Int64s) -> Int64s:
+    """Return one number for float, cycle and direction of each: the same in files of any kind."""
+    return cast(Int64s, profile & (1 << _WMO_BITS + _CYCLE_BITS + 1) - 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
     """Rows of an index, sorted by time.

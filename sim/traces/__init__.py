@@ -1,0 +1,1 @@
+"""Traces: what came from outside, from journals, other systems' logs, tables and archives."""
