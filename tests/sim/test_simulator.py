@@ -9,7 +9,7 @@ import pytest
 
 import planner.progress
 import planner.steering
-from planner.fleet import Fleet
+from planner.fleet import Fleet, Node, Roll
 from planner.journal import encode_step
 from planner.lifecycle import NodeState
 from planner.scaling.view import Release
@@ -123,13 +123,14 @@ def ignore_caps(patch: pytest.MonkeyPatch) -> None:
 
 
 def send_to_draining_nodes(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        Fleet,
-        "ready_nodes",
-        lambda self: [
-            n for n in self.nodes.values() if n.state in (NodeState.READY, NodeState.DRAINING)
-        ],
-    )
+    plain_roll_of = Fleet._roll_of
+
+    def roll_of(self: Fleet, node: Node) -> Roll | None:
+        if node.state is NodeState.DRAINING and len(node.running) < node.joined:
+            return self.free
+        return plain_roll_of(self, node)
+
+    patch.setattr(Fleet, "_roll_of", roll_of)
 
 
 def tell_a_wrong_slack(patch: pytest.MonkeyPatch) -> None:
