@@ -9,7 +9,7 @@ ARGS :=
 BIN := $(VENV)/bin
 PRODUCT := planner partitioners sim controller
 
-.PHONY: help demo test check format bench kill-campaign lock clean
+.PHONY: help demo test check format bench fault-campaign kill-campaign lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -36,6 +36,9 @@ bench: $(VENV)/.dev ## measure what docs/reference/performance.md states
 
 kill-campaign: $(VENV)/.dev ## kill workers at 20 seeded random moments; prints docs/reference/campaigns.md's table
 	$(BIN)/pytest tests/controller/test_kills.py -m '' -k workers_are_killed --quiet --capture=no $(ARGS)
+
+fault-campaign: $(VENV)/.dev ## simulate 1,000 worlds full of faults under the checkers
+	$(BIN)/pytest tests/sim/test_simulator.py -m slow --quiet --capture=no $(ARGS)
 
 clean: ## remove the environment and everything else that was made here
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
