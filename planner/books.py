@@ -117,6 +117,7 @@ class Books:
         self.boots = BootTimes()
         self.settle = SettleTimes()
         self.changed = False
+        self._reserve_s: float | None = None
 
     @classmethod
     def restore(cls, snapshot: Snapshot, policies: Mapping[str, Policy]) -> Books:
@@ -159,6 +160,18 @@ class Books:
             times = self.run_times[dataset] = RunTimes()
         return times
 
+    @property
+    def reserve_s(self) -> float:
+        """What is kept back of a task's time for combining and delivering [s]."""
+        if self._reserve_s is None:
+            self._reserve_s = self.settle.quantile(self.settings.scaling.launch_quantile)
+        return self._reserve_s
+
+    def learn_settling(self, size_bytes: int, run_s: float) -> None:
+        """Take in that a product of this size was combined and delivered in so long [s]."""
+        self.settle.learn(size_bytes, run_s)
+        self._reserve_s = None
+
     def rest(self, until: float, kind: str, subject_id: str) -> None:
         """Try a part or task again at an instant [POSIX s]."""
         heapq.heappush(self.desk.retries, (until, kind, subject_id))
@@ -174,4 +187,5 @@ class Books:
             self.policy = self.policies[settings.scaling.policy]
             self.memory = self.policy.start()
         self.settings = settings
+        self._reserve_s = None
         self.backlog.rank_anew(settings)

@@ -11,6 +11,8 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import mul
 from statistics import NormalDist
 
 from planner.model import Features, UnitCosts
@@ -84,7 +86,7 @@ class Regression:
 
     def predict(self, inputs: Sequence[float]) -> float:
         """Return the predicted time [s]."""
-        predicted = sum(c * x for c, x in zip(self.coefficients, inputs, strict=True))
+        predicted: float = sum(map(mul, self.coefficients, inputs))
         return max(TIME_S_MIN, predicted)
 
     def learn(self, inputs: Sequence[float], run_s: float) -> float:
@@ -93,9 +95,9 @@ class Regression:
         scale_s = max(expected_s, run_s / (1.0 + SURPRISE_MAX))
         scaled = [x / scale_s for x in inputs]
         n = len(scaled)
-        rows = [self.covariance[i * n : (i + 1) * n] for i in range(n)]
-        gain = [sum(c * x for c, x in zip(row, scaled, strict=True)) for row in rows]
-        novelty = sum(g * x for g, x in zip(gain, scaled, strict=True))
+        rows = [self.covariance[i : i + n] for i in range(0, n * n, n)]
+        gain = [sum(map(mul, row, scaled)) for row in rows]
+        novelty = sum(map(mul, gain, scaled))
         step = (run_s - expected_s) / scale_s / (1.0 + novelty)
         self.coefficients = [
             max(0.0, c + g * step) for c, g in zip(self.coefficients, gain, strict=True)
@@ -105,7 +107,9 @@ class Regression:
             weight = keep - (1.0 - keep) / novelty
             share = weight / (1.0 + weight * novelty)
             self.covariance = [
-                rows[i][j] - gain[i] * gain[j] * share for i in range(n) for j in range(n)
+                known - g * h * share
+                for g, row in zip(gain, rows, strict=True)
+                for h, known in zip(gain, row, strict=True)
             ]
         return min(run_s / expected_s - 1.0, SURPRISE_MAX)
 
@@ -352,6 +356,7 @@ def _blended(
     return of
 
 
+@lru_cache(maxsize=1024)
 def _log_normal(q: float, sigma: float) -> float:
     """Return a quantile of the log-normal distribution with median 1, cut off in its tails."""
     return math.exp(sigma * NormalDist().inv_cdf(min(max(q, 0.001), 0.999)))

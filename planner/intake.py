@@ -117,7 +117,7 @@ def open_task(
         selections=selections,
         arrived_at=at,
         deadline_at=subscription.deadline_from(selections, at),
-        reserve_s=books.settle.quantile(books.settings.scaling.launch_quantile),
+        reserve_s=books.reserve_s,
     )
     books.backlog.add(task)
     if subscription.firm and task.deadline_at is not None:

@@ -122,7 +122,7 @@ def product_delivered(books: Books, event: ProductDelivered) -> list[AnyCommand]
     if task is None:
         return []
     assert task.product is not None, "what is being delivered has been combined"
-    books.settle.learn(task.product.size_bytes, task.combined_s + event.run_s)
+    books.learn_settling(task.product.size_bytes, task.combined_s + event.run_s)
     slack_s = None if task.deadline_at is None else task.deadline_at - event.at
     late = slack_s is not None and slack_s < 0
     books.backlog.close(task, "delivered")

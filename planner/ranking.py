@@ -139,9 +139,7 @@ class RankedQueue:
             at = self._chunk_of(waiting)
             chunk = self._chunks[at]
             index = chunk.index(waiting)
-        del chunk.entries[index]
-        if chunk.totals is not None:
-            chunk.note_taken(waiting)
+        chunk.take_out(index)
         if not chunk.entries:
             del self._chunks[at], self._floors[at]
         return waiting
@@ -179,10 +177,7 @@ class RankedQueue:
         for waiting in arrivals:
             at = bisect_right(floors, waiting.key, 1) - 1
             chunk = chunks[at]
-            chunk.entries.append(waiting)
-            chunk.in_order = False
-            if chunk.totals is not None:
-                chunk.note_added(waiting)
+            chunk.take_in(waiting)
             if len(chunk.entries) > CHUNK_MAX:
                 self._split(at)
 
@@ -217,25 +212,53 @@ class Chunk:
         None until somebody asks; see `summed`.
     """
 
-    __slots__ = ("_pieces", "entries", "in_order", "totals")
+    __slots__ = ("_floors", "_pieces", "entries", "in_order", "totals")
 
     def __init__(self, ordered: list[Waiting]) -> None:
         self.entries = ordered
         self.in_order = True
         self.totals: Totals | None = None
-        self._pieces: list[Chunk] | None = None
+        # None at all until somebody asks; from then on kept in step with the entries.
+        self._pieces: list[Chunk] = []
+        self._floors: list[Key] = []
+
+    def take_in(self, waiting: Waiting) -> None:
+        """Enter a task."""
+        self.entries.append(waiting)
+        self.in_order = False
+        if self.totals is not None:
+            self.totals.add(waiting)
+        if self._pieces:
+            piece = self._pieces[self._piece_of(waiting)]
+            piece.take_in(waiting)
+            if len(piece.entries) > 2 * PIECE_MAX:
+                self._pieces = []
+
+    def take_out(self, index: int) -> None:
+        """Strike the task at a place in dispatch order out."""
+        waiting = self.entries.pop(index)
+        if self.totals is not None:
+            self.totals.take(waiting)
+        if self._pieces:
+            at = self._piece_of(waiting)
+            piece = self._pieces[at]
+            piece.take_out(piece.index(waiting))
+            if not piece.entries:
+                del self._pieces[at], self._floors[at]
 
     def note_added(self, waiting: Waiting) -> None:
         """Count what a task has come to mean into the sums."""
         if self.totals is not None:
             self.totals.add(waiting)
-            self._pieces = None
+        if self._pieces:
+            self._pieces[self._piece_of(waiting)].note_added(waiting)
 
     def note_taken(self, waiting: Waiting) -> None:
         """Count what a task has meant so far out of the sums."""
         if self.totals is not None:
             self.totals.take(waiting)
-            self._pieces = None
+        if self._pieces:
+            self._pieces[self._piece_of(waiting)].note_taken(waiting)
 
     def index(self, waiting: Waiting) -> int:
         """Return a task's place in dispatch order."""
@@ -253,16 +276,21 @@ class Chunk:
     def summed(self) -> Totals:
         """Return the sums over its tasks."""
         if self.totals is None or self.totals.stale:
-            self.totals = Totals.of(self.entries)
+            if self._pieces:
+                self.totals = Totals.joined(piece.summed() for piece in self._pieces)
+            else:
+                self.totals = Totals.of(self.entries)
         return self.totals
 
     def pieces(self) -> Sequence[Chunk]:
         """Return it cut small, for a closer look; nothing when it is small itself."""
-        if self._pieces is None:
-            self._pieces = []
-            if len(self.entries) > PIECE_MAX:
-                self._pieces = _cut(self.ordered(), PIECE_MAX)
+        if not self._pieces and len(self.entries) > PIECE_MAX:
+            self._pieces = _cut(self.ordered(), PIECE_MAX)
+            self._floors = [piece.entries[0].key for piece in self._pieces]
         return self._pieces
+
+    def _piece_of(self, waiting: Waiting) -> int:
+        return bisect_right(self._floors, waiting.key, 1) - 1
 
 
 def _cut(ordered: list[Waiting], length: int) -> list[Chunk]:
@@ -300,11 +328,33 @@ class Totals:
     stale: bool = False
 
     @classmethod
-    def of(cls, entries: Iterable[Waiting]) -> Totals:
+    def of(cls, entries: Sequence[Waiting]) -> Totals:
         """Return the totals over some tasks."""
         totals = cls()
-        for waiting in entries:
-            totals.add(waiting)
+        if entries:
+            targets = [each.due_at if each.admitted else math.inf for each in entries]
+            totals.parts = sum([each.parts for each in entries])
+            totals.mean_us = sum([each.mean_us for each in entries])
+            totals.variance_us2 = sum([each.variance_us2 for each in entries])
+            totals.longest_s = max([each.longest_s for each in entries])
+            totals.longest_sd_s = max([each.longest_sd_s for each in entries])
+            totals.most_s = max([each.mean_s for each in entries])
+            totals.earliest_at, totals.latest_at = min(targets), max(targets)
+        return totals
+
+    @classmethod
+    def joined(cls, parts: Iterable[Totals]) -> Totals:
+        """Return the totals over all that some totals were made over; none of them is stale."""
+        totals = cls()
+        for part in parts:
+            totals.parts += part.parts
+            totals.mean_us += part.mean_us
+            totals.variance_us2 += part.variance_us2
+            totals.longest_s = max(totals.longest_s, part.longest_s)
+            totals.longest_sd_s = max(totals.longest_sd_s, part.longest_sd_s)
+            totals.most_s = max(totals.most_s, part.most_s)
+            totals.earliest_at = min(totals.earliest_at, part.earliest_at)
+            totals.latest_at = max(totals.latest_at, part.latest_at)
         return totals
 
     def add(self, waiting: Waiting) -> None:

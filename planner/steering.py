@@ -132,7 +132,7 @@ def _expire(books: Books, at: float) -> list[AnyCommand]:
 
 def _re_estimate(books: Books) -> None:
     desk, now = books.desk, {n: times.mean_s(YARDSTICK) for n, times in books.run_times.items()}
-    reserve_s = books.settle.quantile(books.settings.scaling.launch_quantile)
+    reserve_s = books.reserve_s
     stands = _alike(desk.reserve_s, reserve_s, RESERVE_CHANGE) and all(
         _alike(desk.estimated_with.get(name), mean_s, RE_ESTIMATE_CHANGE)
         for name, mean_s in now.items()
