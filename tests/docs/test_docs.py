@@ -31,6 +31,7 @@ from controller.calibration.statistics import RESAMPLES
 from controller.calibration.study import SAMPLES, SAMPLES_MIN
 from controller.cli import Exit, rehearsing
 from controller.cli.app import app
+from controller.cli.loads import BOOTS_MIN, COMBINING_MAX
 from controller.cli.planned import Plan, as_data
 from controller.config.settings import Settings
 from controller.config.subscriptions import _Wish
@@ -71,6 +72,12 @@ from sim.scenario import (
     Truth,
 )
 from sim.stage import BYTES_A_VALUE
+from sim.traces import archive, deadlines, swf
+from sim.traces import table as jobs_table
+from sim.traces.journal import OUTSIDE
+from sim.traces.opening import ENDINGS
+from sim.traces.regions import RECENT_SHARE, REGIONS
+from sim.traces.table import COLUMNS
 from tests.docs import lifecycle_diagrams
 from tests.docs.pages import DOCS, ROOT, Page, all_pages, coded, first_cells, page, rows
 
@@ -193,8 +200,13 @@ def test_every_baseline_has_a_row() -> None:
 
 
 def commands() -> dict[str, Any]:
-    """Return the command line's commands by name."""
-    found: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
+    """Return the command line's commands by name, those of a group as "group command"."""
+    found: dict[str, Any] = {}
+    for name, command in vars(typer.main.get_command(app))["commands"].items():
+        below = vars(command).get("commands")
+        found |= (
+            {f"{name} {one}": each for one, each in below.items()} if below else {name: command}
+        )
     return found
 
 
@@ -392,6 +404,19 @@ def test_every_state_of_a_plan_is_described() -> None:
     assert [cells[0] for cells in rows(table)] == [str(state) for state in State]
 
 
+def test_every_event_is_told_to_come_from_outside_or_not() -> None:
+    section = page("reference/traces.md").section("What comes from outside")
+    told = {coded(cells[0])[0]: cells[1] for cells in rows(section)}
+    assert told == {kind.__name__: "yes" if is_so else "no" for kind, is_so in OUTSIDE.items()}
+
+
+def test_every_form_and_column_of_a_trace_is_described() -> None:
+    described = page("reference/traces.md")
+    forms = first_cells(described.text.partition("## Native traces")[0])
+    assert {*forms, *(f"{form}.gz" for form in forms)} == set(ENDINGS)
+    assert first_cells(described.section("Table of jobs")) == list(COLUMNS)
+
+
 FIGURES = [
     ("explanation/planning.md", f"above a chance of {RISK_MAX:g}"),
     ("reference/cli.md", f"late with a chance above {RISK_MAX:g}"),
@@ -450,6 +475,31 @@ FIGURES = [
     ("reference/performance.md", "Up to four products" * (DELIVERIES_MAX == 4)),
     ("reference/subscriptions-file.md", f"up to {BYTES_MAX // 2**20} MiB"),
     ("reference/journal.md", f"Version of the format: {journal.FORMAT}."),
+    ("reference/traces.md", f"with a `factor` of {deadlines.FACTOR:g} and"),
+    ("reference/traces.md", f"a `grace_s` of {deadlines.GRACE_S:g}."),
+    ("reference/cli.md", f"| `--factor` | {deadlines.FACTOR:g} |"),
+    ("reference/cli.md", f"| `--grace` | {deadlines.GRACE_S:g} |"),
+    ("reference/traces.md", f"0 counts as {swf.RUN_S_MIN:g} s"),
+    ("reference/traces.md", f"at most {swf.PARTS_MAX:,};"),
+    ("reference/traces.md", f"fewer or more than {swf.FIELDS} fields"),
+    ("reference/traces.md", f"1 to {jobs_table.PARTS_MAX:,}."),
+    ("reference/traces.md", f"at least {BOOTS_MIN} boots"),
+    (
+        "reference/traces.md",
+        f"combines {COMBINING_MAX} product at a time and delivers {DELIVERIES_MAX}",
+    ),
+    ("reference/traces.md", f"within {archive.FRESH_S_MAX / archive.DAY_S:g} days of"),
+    (
+        "reference/traces.md",
+        "between {:g} and {:g} hours".format(*(delay_s / 3600 for delay_s in archive.DELAY_S)),
+    ),
+    ("reference/traces.md", f"visited once in {archive.VISIT_YEARS:g} years"),
+    ("reference/traces.md", f"from {archive.VISIT_YEARS + 1:g} years to 1 year before"),
+    ("reference/traces.md", "at once: {} to {} profiles".format(*archive.BURST)),
+    ("reference/traces.md", f"every {archive.LOOK_S / 3600:g} hours"),
+    ("reference/traces.md", f"one of {len(REGIONS)} regions"),
+    ("reference/traces.md", f"from the start of the trace ({100 * RECENT_SHARE:.0f} %)"),
+    ("reference/traces.md", f"takes {archive.FILE_S:g} s by default"),
     ("../README.md", f"an Argo-like archive of {PROFILES:,} profiles"),
 ]
 """Sentences with a figure that a constant of the code decides."""
