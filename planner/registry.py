@@ -171,7 +171,10 @@ class Registry:
         return (row.subscription for row in self.state.rows.values())
 
     def _index(self, dataset: str) -> SubscriptionIndex:
-        return self._indexes.setdefault(dataset, SubscriptionIndex())
+        index = self._indexes.get(dataset)
+        if index is None:
+            index = self._indexes[dataset] = SubscriptionIndex()
+        return index
 
     def _listen(self, key: int, row: Row, *, listening: bool) -> None:
         """Let updates match a subscription, or no longer; one that is paused hears none."""
