@@ -13,7 +13,7 @@ from statistics import median, pstdev
 import numpy as np
 
 from controller.apps.argo.application import ArgoApplication
-from controller.apps.argo.archive import open_archive
+from controller.apps.argo.archive import INDEX_ENDINGS, open_archive
 from controller.apps.argo.catalogue import profile_indexes, read
 from controller.apps.argo.index import rows_by_kind
 from controller.apps.argo.orders import ArchiveAddress
@@ -49,15 +49,14 @@ BOOTS_MIN = 5
 """So many boots tell how much they scatter."""
 
 
-def archive_columns(url: str, indexes: Sequence[str] = ()) -> Archive:
+def archive_columns(url: str) -> Archive:
     """Read an archive's index as the columns that arrivals are made of.
 
     Parameters
     ----------
     url : str
-        Folder or fsspec URL.
-    indexes : sequence of str
-        Names of index files at its top; empty takes those that the GDAC knows.
+        Folder or fsspec URL of an archive, whose indexes are those that the GDAC knows; or of one
+        index file, wherever it lies.
 
     Returns
     -------
@@ -69,8 +68,10 @@ def archive_columns(url: str, indexes: Sequence[str] = ()) -> Archive:
     ArchiveError
         There is no archive or no index, or it cannot be read.
     """
-    archive = open_archive(ArchiveAddress(url=url))
-    names = indexes or profile_indexes(archive)
+    folder, _, name = url.rpartition("/")
+    is_index = name.endswith(INDEX_ENDINGS)
+    archive = open_archive(ArchiveAddress(url=(folder or ".") if is_index else url))
+    names = (name,) if is_index else profile_indexes(archive)
     tables = rows_by_kind([read(archive, name) for name in names])
     rows = tables.get(Kind.CORE, no_rows())
     rows = rows.taken(rows.located)

@@ -113,13 +113,11 @@ def convert_trace(source: Path, target: Path, rule: DeadlineRule, *, as_json: bo
     return Exit.OK
 
 
-def generate_trace(
-    archive: str, indexes: Sequence[str], wanted: Wanted, *, out: Path, as_json: bool
-) -> Exit:
+def generate_trace(archive: str, wanted: Wanted, *, out: Path, as_json: bool) -> Exit:
     """Run the command `generate` and return its exit code."""
     if told(_unfit(out, (NATIVE,))):
         return Exit.USAGE
-    columns = archive_columns(archive, indexes)
+    columns = archive_columns(archive)
     updates = profiles = 0
     with _writing(out) as file, _counting("generating", "steps") as count:
 

@@ -63,7 +63,7 @@ def convert(
         float, typer.Option("--factor", min=0.0, help="Deadline of a .swf job: times its length.")
     ] = 3.0,
     grace: Annotated[
-        float, typer.Option("--grace", min=0.0, help="Added to that deadline [s].")
+        float, typer.Option("--grace", min=0.0, help="Added to that deadline, in seconds.")
     ] = 600.0,
     spread: Annotated[
         float,
@@ -83,7 +83,7 @@ def convert(
 @trace_app.command()
 def generate(
     archive: Annotated[
-        str, typer.Option("--archive", help="Folder or fsspec URL of an Argo archive.")
+        str, typer.Option("--archive", help="Folder or fsspec URL of an Argo archive, or index.")
     ],
     out: Native,
     year: Annotated[int, typer.Option("--year", min=1997, max=2100, help="Arrivals of it.")] = 2023,
@@ -95,21 +95,17 @@ def generate(
     ] = 200,
     deadlines: Annotated[
         tuple[float, float],
-        typer.Option("--deadlines", help="Shortest and longest deadline [s]."),
+        typer.Option("--deadlines", help="Shortest and longest, in seconds."),
     ] = (3600.0, 21600.0),
     look: Annotated[
-        float, typer.Option("--look", min=60.0, help="Between two looks at the index [s].")
+        float, typer.Option("--look", min=60.0, help="Seconds between two looks at the index.")
     ] = 21600.0,
     profile: Annotated[
-        float, typer.Option("--profile", min=0.0, help="Reading one profile takes so long [s].")
+        float, typer.Option("--profile", min=0.0, help="Seconds that reading a profile takes.")
     ] = 0.02,
     reprocessed: Annotated[
         bool, typer.Option(help="Whether delayed-mode reprocessing arrives too.")
     ] = True,
-    index: Annotated[
-        list[str] | None,
-        typer.Option("--index", help="Name of an index file in the archive; repeatable."),
-    ] = None,
     seed: Seed = 1,
     json: Json = False,
 ) -> None:
@@ -127,4 +123,4 @@ def generate(
         reprocessed=reprocessed,
         file_s=profile,
     )
-    raise typer.Exit(generate_trace(archive, index or (), wanted, out=out, as_json=json))
+    raise typer.Exit(generate_trace(archive, wanted, out=out, as_json=json))

@@ -152,6 +152,8 @@ class TraceLoad:
                     over.discard(name)
                     jobs.discard(name)
                     continue
+                case SubscriptionRemoved(subscription_id=name) if name in jobs:
+                    over.add(name)  # Its task ends with it, and that removes it once more.
             # What several threads saw may stand in a journal a millisecond out of order.
             at = max(at, event.at)
             yield event if event.at == at else replace(event, at=at)

@@ -188,6 +188,16 @@ def test_jobs_run_the_same_from_every_form_of_trace(tmp_path: Path) -> None:
     assert kinds[PartFinished] == 5
 
 
+def test_a_job_that_was_withdrawn_is_withdrawn_again() -> None:
+    """Unlike the end of its subscription that follows from the end of its task."""
+    load = JobsLoad(lambda: JOBS, lambda job: 130.0 if job.id == "even" else None)
+    run, steps = played(load, seed=1)
+    assert run.outcome.on_time < run.outcome.due
+    again, repeated = played(TraceLoad(lambda: steps), seed=1)
+    assert again.outcome == run.outcome
+    assert repeated == steps
+
+
 def test_a_record_tells_truth_and_boots() -> None:
     _, steps = played(JobsLoad(lambda: JOBS), seed=1)
     load = TraceLoad(lambda: steps)
