@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from itertools import zip_longest
 from pathlib import Path
+from typing import IO, cast
 
 from rich.markup import escape
 from rich.progress import track
@@ -29,6 +31,7 @@ from planner.commands import (
 from planner.errors import BrokenJournal
 from planner.journal import Difference, Header, Step, decode_header, read_steps, replay
 from planner.scaling.catalogue import Policies
+from sim.traces.native import PACKED
 
 
 def replay_journal(path: Path, *, exact: bool, as_json: bool) -> Exit:
@@ -44,8 +47,9 @@ def replay_journal(path: Path, *, exact: bool, as_json: bool) -> Exit:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Header, Iterator[Step]]]:
+    opener = gzip.open if path.suffix in PACKED else open
     try:
-        lines = path.open("rb")
+        lines = cast("IO[bytes]", opener(path, "rb"))
     except OSError as error:
         raise BrokenJournal(f"journal {path} cannot be read: {error.strerror}") from None
     with lines:

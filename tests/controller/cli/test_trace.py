@@ -58,14 +58,14 @@ def test_a_table_is_recorded_replayed_exactly_and_played_again(
     tmp_path: Path, command: Command
 ) -> None:
     (tmp_path / "jobs.csv").write_text(JOBS)
-    made = command("trace", "record", "jobs.csv", "--out", "run.jsonl", "--json")
+    made = command("trace", "record", "jobs.csv", "--out", "run.jsonl.gz", "--json")
     assert made.code == 0
     assert (made.result["tasks"], made.result["on_time"]) == (2, 2)
-    again = command("replay", "run.jsonl", "--exact", "--json").result
+    again = command("replay", "run.jsonl.gz", "--exact", "--json").result
     assert (again["identical"], again["steps"]) == (True, made.result["steps"])
-    played = command("simulate", "run.jsonl", "--policy", "static", "--json").result
+    played = command("simulate", "run.jsonl.gz", "--policy", "static", "--json").result
     assert (played["policy"], played["tasks"]) == ("static", 2)
-    assert command("trace", "convert", "run.jsonl", "back.csv").code == 0
+    assert command("trace", "convert", "run.jsonl.gz", "back.csv").code == 0
     assert [line.split(",")[0] for line in (tmp_path / "back.csv").read_text().splitlines()] == [
         "id",
         "morning",
