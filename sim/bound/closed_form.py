@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.bound.terms import Demand, FleetTerms, Floats, Load, NodeTerms, first_known_at, load_of
+from sim.bound.terms import Demand, FleetTerms, Load, NodeTerms, first_known_at, load_of
 
 RELEASES_TRIED_MAX = 200
 """Instants from which on the work within is held against time; more would make it slow."""
@@ -98,14 +98,6 @@ def floor_cost(work_s: float, power: float, fleet: FleetTerms) -> float:
     boot = min(one.price_per_s * one.boot_s for one in fleet.types)
     launches = launches_needed(power, fleet)
     return whole_quanta(work_s * per_work + boot * launches, launches, fleet)
-
-
-def floors(spells: Sequence[Load], fleet: FleetTerms) -> Floats:
-    """Return what each of some loads costs at least, apart."""
-    costs = [
-        floor_cost(float(one.work_s.sum()), peak_power(one, fleet.opens_s), fleet) for one in spells
-    ]
-    return np.array(costs, dtype=np.float64)
 
 
 def launches_needed(power: float, fleet: FleetTerms) -> int:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim.bound.closed_form import floor_cost, floors, launches_needed, peak_power, whole_quanta
+from sim.bound.closed_form import floor_cost, launches_needed, peak_power, whole_quanta
 from sim.bound.per_quantum import SLOTS_A_QUANTUM, quantum_edges
 from sim.bound.programme import Answer
 from sim.bound.slots import Slotted, choose_edges, joined, pairs, slotted, windows
+from sim.bound.spacing import spacing_floor
 from sim.bound.spells import packed, split, worthless_gap_s
 from sim.bound.spending import least_cost
 from sim.bound.terms import (
@@ -35,8 +36,9 @@ PACK_PAIRS_MAX = 4_000
 SECONDS_MAX = 60.0
 """For one linear programme [s]; a spell that takes longer has the floor for its bound."""
 
-QUANTA_PAIRS_MAX = 20_000
-"""In the spell of most demands, where billing is by quanta: a quantum touches many slots."""
+QUANTA_PAIRS_MAX = 10_000
+"""In the spell of most demands, where billing is by quanta: a quantum touches many slots. Beyond
+that no programme is made; the floors remain."""
 
 WHOLE_PAIRS_MAX = 4_000
 """In one spell, where whole launches or quanta are sought."""
@@ -177,7 +179,7 @@ def _without_limit(fleet: FleetTerms) -> FleetTerms:
 def _by_second(load: Load, fleet: FleetTerms) -> _Spent:
     """Return what each spell costs at least when billed by the second."""
     spells = split(load, worthless_gap_s(fleet))
-    costs = floors(spells, fleet)
+    costs = _floors(spells, fleet)
     mixed = [number for number, spell in enumerate(spells) if not _is_plain(spell, fleet)]
     chosen = [choose_edges(spells[number], PAIRS_MAX, fleet.opens_s) for number in mixed]
     over = [slotted(spells[n], edges) for n, (edges, _) in zip(mixed, chosen, strict=True)]
@@ -189,6 +191,16 @@ def _by_second(load: Load, fleet: FleetTerms) -> _Spent:
             numbers = [mixed[i] for i in pack]
             costs[numbers] = np.maximum(costs[numbers], spent * (1.0 - OUTWARD))
     return _Spent(costs, slot_s=max((slot_s for _, slot_s in chosen), default=0.0))
+
+
+def _floors(spells: Sequence[Load], fleet: FleetTerms) -> Floats:
+    """Return what each spell costs at least, without a programme."""
+    return np.array([_floor(one, fleet) for one in spells], dtype=np.float64)
+
+
+def _floor(spell: Load, fleet: FleetTerms) -> float:
+    by_work = floor_cost(float(spell.work_s.sum()), peak_power(spell, fleet.opens_s), fleet)
+    return max(by_work, whole_quanta(spacing_floor(spell, fleet) * (1.0 - ROUNDING), 0, fleet))
 
 
 def _is_plain(spell: Load, fleet: FleetTerms) -> bool:
@@ -204,11 +216,13 @@ def _packs(over: Sequence[Slotted]) -> Iterator[list[int]]:
 def _by_quantum(load: Load, fleet: FleetTerms) -> _Spent:
     """Return what each spell costs at least when billed by quanta."""
     spells = split(load, worthless_gap_s(fleet))
-    costs = floors(spells, fleet)
+    costs = _floors(spells, fleet)
     mixed = [number for number, spell in enumerate(spells) if not _is_plain(spell, fleet)]
     if not mixed:
         return _Spent(costs)
     slots = _slots_a_quantum(max((spells[n] for n in mixed), key=len), fleet, QUANTA_PAIRS_MAX)
+    if slots is None:
+        return _Spent(costs)
     over = [slotted(spells[n], quantum_edges(spells[n], fleet, slots)) for n in mixed]
     for pack in _packs(over):
         answer, spent = least_cost(*joined([over[i] for i in pack]), fleet, SECONDS_MAX)
@@ -219,19 +233,19 @@ def _by_quantum(load: Load, fleet: FleetTerms) -> _Spent:
     return _Spent(costs)
 
 
-def _slots_a_quantum(spell: Load, fleet: FleetTerms, pairs_max: int) -> int:
-    """Return how many slots a quantum may have for a spell to be of so many pairs at most."""
+def _slots_a_quantum(spell: Load, fleet: FleetTerms, pairs_max: int) -> int | None:
+    """Return how many slots a quantum may have for so many pairs at most, if any."""
     for slots in SLOTS_A_QUANTUM:
         edges = quantum_edges(spell, fleet, slots)
         if len(edges) <= pairs_max and pairs(windows(spell, edges)) <= pairs_max:
             return slots
-    return SLOTS_A_QUANTUM[-1]
+    return None
 
 
 def _with_whole(bound: CostBound, load: Load, fleet: FleetTerms, seconds_max: float) -> CostBound:
     """Return a bound with what whole launches and quanta add to it."""
     spells = split(load, worthless_gap_s(fleet))
-    least = floors(spells, fleet)
+    least = _floors(spells, fleet)
     answers = [_whole(one, fleet, seconds_max / len(spells)) for one in spells]
     proven = np.array([answer.proven * (1.0 - OUTWARD) for answer in answers])
     proven = np.array([whole_quanta(max(0.0, one), 0, fleet) for one in proven])
@@ -243,7 +257,8 @@ def _with_whole(bound: CostBound, load: Load, fleet: FleetTerms, seconds_max: fl
 def _whole(spell: Load, fleet: FleetTerms, seconds_max: float) -> Answer:
     launches_min = launches_needed(peak_power(spell, fleet.opens_s), fleet)
     if any(one.quantum_s > 0 for one in fleet.types):
-        edges = quantum_edges(spell, fleet, _slots_a_quantum(spell, fleet, WHOLE_PAIRS_MAX))
+        slots = _slots_a_quantum(spell, fleet, WHOLE_PAIRS_MAX) or SLOTS_A_QUANTUM[-1]
+        edges = quantum_edges(spell, fleet, slots)
     else:
         edges, _ = choose_edges(spell, WHOLE_PAIRS_MAX, fleet.opens_s)
     return least_cost(*joined([slotted(spell, edges)]), fleet, seconds_max, launches_min)[0]
