@@ -1,6 +1,6 @@
 """Draws how policies serve the scenarios that come with the program: nodes and tasks over time.
 
-python docs/images/draw_scenarios.py [--archive DIR] [NAME...]
+python docs/images/draw_scenarios.py [--archive DIR] [--policies P,P...] [NAME...]
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ class Curves:
             self.points.append(point)
 
 
-def picture(name: str, archive: str | None) -> str:
-    """Return the picture of one scenario as SVG."""
+def picture(name: str, archive: str | None, names: Sequence[str]) -> str:
+    """Return the picture of one scenario under policies of these names, as SVG."""
     chosen = chosen_scenario(name, archive)
-    with drawn_rows(8.6, 1.25, len(POLICIES)) as (figure, rows):
-        for axes, policy in zip(rows, POLICIES, strict=True):
+    with drawn_rows(8.6, 1.25, len(names)) as (figure, rows):
+        for axes, policy in zip(rows, names, strict=True):
             curves = Curves()
             trial = Trial(policy=policy, seed=SEED)
             run = simulate(
@@ -106,9 +106,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--archive")
+    parser.add_argument("--policies", default=",".join(POLICIES))
     options = parser.parse_args()
     for name in options.names or built_in():
-        text = picture(name, options.archive)
+        text = picture(name, options.archive, options.policies.split(","))
         Path(__file__).with_name(f"scenario-{name}.svg").write_text(text, "utf-8")
 
 
