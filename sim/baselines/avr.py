@@ -20,22 +20,21 @@ class AvrMemory(Polled):
 
     Parameters
     ----------
-    loads : tuple of (float, float)
-        Deadlines to come [POSIX s], and the slots of speed 1 that tasks due then take until then.
-    seen : float
-        Number of the last task that is in it.
+    loads : tuple of (float, float, float)
+        For each task that waits its number, when it is due [POSIX s], and the slots of speed 1 that
+        it takes until then.
     """
 
-    loads: tuple[tuple[float, float], ...] = ()
-    seen: float = -1.0
+    loads: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Avr(PollingRule[AvrMemory]):
-    """Nodes for the sum of work / (deadline - release - boot) over the tasks not yet due.
+    """Nodes for the sum of work / (deadline - release - boot) over the tasks that wait.
 
-    Work and release are those of when a task was first seen. Idle nodes beyond the sum go, and all
-    idle ones when nothing waits; a paid quantum is used up first. While work waits a node stands.
+    Work and release are those of when a task was first seen; it counts until all its parts run or
+    it is due. Idle nodes beyond the sum go; a paid quantum is used up first. While work waits a
+    node stands.
 
     Parameters
     ----------
@@ -56,36 +55,31 @@ class Avr(PollingRule[AvrMemory]):
     def poll(self, memory: AvrMemory, situation: Situation) -> tuple[AvrMemory, Wanted]:
         """Take new tasks into the load vector; have as many nodes as it says."""
         view = situation.view
-        memory = self._with_arrivals(memory, situation)
-        load = sum(slots for _, slots in memory.loads)
+        loads = self._loads(memory, situation)
+        load = math.fsum(slots for _, due_at, slots in loads if due_at > view.now)
         needed = math.ceil(load / (situation.slots * situation.speed) - _ROUNDING)
         needed = max(needed, situation.least, 1 if situation.waiting > 0 else 0)
         reason = f"a load of {load:.2f} slots takes {needed} nodes"
         live = len(situation.live)
-        spare = live - needed if situation.waiting > 0 else live - situation.least
-        ripe = [n for n in situation.idle if _leaves_at(n, view.now, view.settings.margin_s)]
-        going = ripe[: max(0, spare)]
-        # An idle fleet whose work is done early is not topped up: there is nothing to run.
-        more = needed - live if situation.waiting > 0 else 0
-        return memory, Wanted(
-            launches=situation.launches(more, reason), releases=releases(going, reason)
+        ripe = [n for n in situation.idle if _may_leave(n, view.now, view.settings.margin_s)]
+        return replace(memory, loads=loads), Wanted(
+            launches=situation.launches(needed - live, reason),
+            releases=releases(ripe[: max(0, live - needed)], reason),
         )
 
-    def _with_arrivals(self, memory: AvrMemory, situation: Situation) -> AvrMemory:
+    def _loads(
+        self, memory: AvrMemory, situation: Situation
+    ) -> tuple[tuple[float, float, float], ...]:
+        """Return the loads of the tasks that wait, new ones as they are seen now."""
         view = situation.view
-        loads = {due_at: slots for due_at, slots in memory.loads if due_at > view.now}
         offer = next(iter(cheapest_first(view.offers, view.boots, 0.0, math.inf)), None)
-        seen = memory.seen
-        for task in view.queue:
-            if task.key[-1] > memory.seen:
-                seen = max(seen, task.key[-1])
-                if view.now < task.due_at < math.inf:
-                    slots = self._density(task, offer, situation)
-                    loads[task.due_at] = loads.get(task.due_at, 0.0) + slots
-        now_in = tuple(sorted(loads.items()))
-        if seen == memory.seen and now_in == memory.loads:
-            return memory
-        return replace(memory, loads=now_in, seen=seen)
+        known = {load[0]: load for load in memory.loads}
+        return tuple(
+            known.get(task.key[-1])
+            or (task.key[-1], task.due_at, self._density(task, offer, situation))
+            for task in view.queue
+            if view.now < task.due_at < math.inf
+        )
 
     def _density(self, task: Waiting, offer: NodeOffer | None, situation: Situation) -> float:
         """Return the slots of speed 1 that a task takes from its release to its deadline."""
@@ -98,7 +92,7 @@ class Avr(PollingRule[AvrMemory]):
 _ROUNDING = 1e-9  # a sum of shares that should be whole is not rounded up for its last digit
 
 
-def _leaves_at(node: NodeView, now: float, margin_s: float) -> bool:
+def _may_leave(node: NodeView, now: float, margin_s: float) -> bool:
     """Tell whether a node is not paid for any longer, or nearly so."""
     if node.quantum_s <= 0:
         return True

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 
-import pytest
-
 from planner.model import NodeOffer
 from tests.planner.scaling.world import VM, node, waiting
-from tests.sim.baselines.following import START_S, Follower, booting, busy, half, idle, work
+from tests.sim.baselines.following import START_S, Follower, booting, busy, half, idle
 
 
 class TestAws:
@@ -59,7 +57,7 @@ class TestLoadVector:
             waiting("b", START_S + 600.0, [96.0] * 10),
         ]
         assert len(rule.step(0.0, *tasks).launches) == 2
-        assert rule.memory.loads == ((START_S + 600.0, 2.0), (START_S + 1120.0, 1.0))
+        assert told(rule) == [(START_S + 600.0, 2.0), (START_S + 1120.0, 1.0)]
 
     def test_a_task_counts_as_it_was_first_seen_and_until_its_deadline(self) -> None:
         task = waiting("a", START_S + 600.0, [96.0] * 10)
@@ -67,15 +65,17 @@ class TestLoadVector:
         assert len(rule.step(0.0, task).launches) == 1
         later = waiting("b", START_S + 1320.0, [108.0] * 10)  # 1080 / (1320 - 240) = 1 slot more
         assert len(rule.step(120.0, task, later, nodes=busy(1)).launches) == 1
-        assert rule.memory.loads[0] == (START_S + 600.0, 2.0)
-        rule.step(600.0, later, nodes=busy(2))
-        assert rule.memory.loads == ((START_S + 1320.0, 1.0),)
+        assert told(rule) == [(START_S + 600.0, 2.0), (START_S + 1320.0, 1.0)]
+        rule.step(600.0, task, later, nodes=busy(2))
+        assert told(rule) == [(START_S + 1320.0, 1.0)]
 
-    def test_tasks_due_at_the_same_time_are_one_entry(self) -> None:
+    def test_a_task_whose_last_part_runs_counts_no_more(self) -> None:
+        """Of 2 + 2 slots the first task's two are free for others: 1 node, not 2."""
+        first, second = (waiting(name, START_S + 600.0, [96.0] * 10) for name in "ab")
         rule = Follower("avr")
-        rule.step(0.0, *(waiting(name, START_S + 1120.0, [100.0]) for name in "abc"))
-        ((_, slots),) = rule.memory.loads
-        assert slots == pytest.approx(0.3)
+        assert len(rule.step(0.0, first, second).launches) == 2
+        wanted = rule.step(300.0, second, nodes=[*busy(1, at=300.0), *idle(1)])
+        assert [release.node_id for release in wanted.releases] == ["idle-0"]
 
     def test_what_cannot_be_met_does_not_ask_for_a_fleet(self) -> None:
         """Due before a node could boot: over its longest part, 8 * 60 / 60 = 8 slots."""
@@ -112,12 +112,15 @@ class TestLoadVector:
             rule = Follower("avr", offers=(offer,))
             assert len(rule.step(0.0, task).launches) == nodes
 
-    def test_a_part_that_comes_back_is_not_a_new_task(self) -> None:
+    def test_a_part_that_comes_back_counts_from_then_on(self) -> None:
+        """96 s of work left, seen at 240: 96 / (600 - 240 - 120) = 0.4 slots."""
         rule = Follower("avr")
-        task = waiting("t", START_S + 600.0, [96.0] * 10)
-        rule.step(0.0, task)
-        rule.step(10.0, nodes=busy(1))
-        rule.step(20.0, task, nodes=busy(1))
-        assert rule.memory.loads == ((START_S + 600.0, 2.0),)
-        rule.step(30.0, *work(1), nodes=busy(1))
-        assert len(rule.memory.loads) == 2
+        rule.step(0.0, waiting("t", START_S + 600.0, [96.0] * 10))
+        rule.step(120.0, nodes=busy(1))
+        rule.step(240.0, waiting("t", START_S + 600.0, [96.0]), nodes=busy(1))
+        assert told(rule) == [(START_S + 600.0, 0.4)]
+
+
+def told(rule: Follower) -> list[tuple[float, float]]:
+    """Return when each task is due and the slots that it takes."""
+    return [(due_at, slots) for _, due_at, slots in rule.memory.loads]
