@@ -12,16 +12,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, Protocol
 
 from planner.errors import SlackwaterError
 from planner.plugins import IMPORT_FAULTS
 from planner.scaling.policy import Policy
 from sim.baselines.catalogue import AllPolicies
+from sim.bounding import Question, least_cost, question_of
+from sim.chronicle import Chronicle
+from sim.rows import Row, bounded, row_of
 from sim.scenario import Scenario
-from sim.simulator import OpenLoad, Run, Trial, open_load, reproduction, simulate
+from sim.simulator import OpenLoad, Trial, open_load, reproduction, simulate
+from sim.sketch import Sketch, sketch_of
 
 RUN_FAULTS = (SlackwaterError, *IMPORT_FAULTS)
 """What ends one run and not the whole experiment: also what a policy of somebody else may raise."""
@@ -34,40 +38,6 @@ _CONTEXT = multiprocessing.get_context("spawn")
 
 class WorkerDied(SlackwaterError):
     """A process that ran simulations was ended from outside, or ran out of memory."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One run in the table of results; `docs/reference/results-table.md` describes its columns."""
-
-    scenario: str
-    policy: str
-    partitioner: str
-    order: str
-    seed: int
-    cap: int
-    tasks: int
-    due: int
-    on_time: int
-    hit_rate: float
-    undelivered: int
-    worst_slack_s: float | None
-    p95_tardiness_s: float
-    node_seconds: float
-    launches: int
-    peak_nodes: int
-    peak_workers: int
-    idle_fraction: float
-    boot_fraction: float
-    cost: float
-    bound_cost: float | None
-    regret: float | None
-    wall_s: float
-    events: int
-
-
-COLUMNS = tuple(field.name for field in fields(Row))
-"""Of the table, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,19 +69,38 @@ class Experiment:
         Words after ``slackwater simulate`` that name the scenario; empty is its name.
     open_load : callable
         Returns a fresh load; it travels to other processes.
+    bounded : bool
+        Seek what the same tasks cost at least.
+    sketched : bool
+        Keep what pictures need: slacks of every run, and the first seed's over time.
     """
 
     scenario: Scenario
     trials: tuple[Trial, ...]
     source: tuple[str, ...] = ()
     open_load: OpenLoad = open_load
+    bounded: bool = True
+    sketched: bool = False
+
+    def is_drawn(self, trial: Trial) -> bool:
+        """Whether a run is drawn over time."""
+        return self.sketched and trial.seed == min(one.seed for one in self.trials)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What came of an experiment, in the order of its trials."""
+    """What came of an experiment, in the order of its trials.
+
+    Parameters
+    ----------
+    rows : tuple of Row
+    sketches : tuple of Sketch or None
+        One a row.
+    faults : tuple of Fault
+    """
 
     rows: tuple[Row, ...]
+    sketches: tuple[Sketch | None, ...] = ()
     faults: tuple[Fault, ...] = ()
 
 
@@ -164,41 +153,10 @@ def trials_of(
     )
 
 
-def row_of(run: Run, bound_cost: float | None = None) -> Row:
-    """Return a run as a row."""
-    outcome, settings = run.outcome, run.settings
-    return Row(
-        scenario=run.scenario.name,
-        policy=settings.scaling.policy,
-        partitioner=settings.cutting.partitioner,
-        order=settings.dispatch.order,
-        seed=run.trial.seed,
-        cap=settings.scaling.nodes_max,
-        tasks=outcome.tasks,
-        due=outcome.due,
-        on_time=outcome.on_time,
-        hit_rate=outcome.hit_rate,
-        undelivered=outcome.undelivered,
-        worst_slack_s=outcome.worst_slack_s,
-        p95_tardiness_s=outcome.p95_tardiness_s,
-        node_seconds=outcome.node_seconds,
-        launches=outcome.launches,
-        peak_nodes=outcome.peak_nodes,
-        peak_workers=outcome.peak_workers,
-        idle_fraction=outcome.idle_fraction,
-        boot_fraction=outcome.boot_fraction,
-        cost=outcome.cost,
-        bound_cost=bound_cost,
-        regret=outcome.cost / bound_cost if bound_cost else None,
-        wall_s=run.wall_s,
-        events=run.events,
-    )
-
-
 def run_all(
     experiment: Experiment,
     processes: Processes = Processes(),
-    done: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], None] = lambda done, known: None,
 ) -> Findings:
     """Run every trial of an experiment; one that fails is named, and the others go on.
 
@@ -206,60 +164,17 @@ def run_all(
     ----------
     experiment : Experiment
     processes : Processes
-    done : callable
-        Is called as each trial ends.
+    progress : callable
+        Is told how many runs and bounds are done, of how many that are known of.
 
     Raises
     ------
     WorkerDied
         A process was ended from outside.
     """
-    jobs = min(processes.jobs, len(experiment.trials))
-    answers = _here(experiment) if jobs <= 1 else _apart(experiment, processes, jobs)
-    found: dict[int, Row | Fault] = {}
-    for place, answer in answers:
-        found[place] = answer
-        done()
-    ordered = [found[place] for place in sorted(found)]
-    return Findings(
-        rows=tuple(one for one in ordered if isinstance(one, Row)),
-        faults=tuple(one for one in ordered if isinstance(one, Fault)),
-    )
-
-
-def _here(experiment: Experiment) -> Iterator[tuple[int, Row | Fault]]:
-    for place, trial in enumerate(experiment.trials):
-        yield place, _tried(experiment, trial)
-
-
-def _tried(experiment: Experiment, trial: Trial) -> Row | Fault:
-    try:
-        load = experiment.open_load(experiment.scenario, trial.seed)
-        run = simulate(experiment.scenario, trial, load=load, policies=policies())
-        return row_of(run)
-    except RUN_FAULTS as fault:
-        again = reproduction(experiment.scenario, trial, experiment.source)
-        told = str(fault) if isinstance(fault, SlackwaterError) else f"{fault!r}"
-        return Fault(trial=trial, what=told, again=again)
-
-
-# --- in other processes
-
-
-_HELD: list[Experiment] = []
-"""The experiment of a process that was started for it."""
-
-
-def _apart(
-    experiment: Experiment, processes: Processes, jobs: int
-) -> Iterator[tuple[int, Row | Fault]]:
-    with _pool(experiment, processes, jobs) as pool:
-        with processes.starting():
-            waiting = {pool.submit(_tried_here, trial): trial for trial in experiment.trials}
-        places = {future: place for place, future in enumerate(waiting)}
+    with _pool(experiment, processes) as pool:
         try:
-            for future in _as_they_end(waiting):
-                yield places[future], future.result()
+            return _Course(experiment, pool, progress).findings(processes.starting)
         except BrokenProcessPool as error:
             raise WorkerDied(
                 "a process that ran simulations was ended from outside, or found no memory",
@@ -267,24 +182,129 @@ def _apart(
             ) from error
 
 
-def _as_they_end(waiting: Iterable[Future[Any]]) -> Iterator[Future[Any]]:
-    left = set(waiting)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tried:
+    """A run's answer, as it comes back from another process."""
+
+    answer: Row | Fault
+    question: Question | None = None
+    sketch: Sketch | None = None
+
+
+class _Course:
+    """One experiment on its way: runs first, and a bound as soon as its question is known."""
+
+    def __init__(
+        self, experiment: Experiment, pool: _Pool, progress: Callable[[int, int], None]
+    ) -> None:
+        self._experiment, self._pool, self._progress = experiment, pool, progress
+        self._runs: dict[Future[_Tried], int] = {}
+        self._bounds: dict[str, Future[float | None]] = {}
+        self._done = 0
+
+    def findings(self, starting: Callable[[], AbstractContextManager[None]]) -> Findings:
+        with starting():
+            for place, trial in enumerate(self._experiment.trials):
+                self._runs[self._submit(_tried_here, trial)] = place
+        found: dict[int, _Tried] = {}
+        for future in _as_they_end(self._runs):
+            tried = found[self._runs[future]] = future.result()
+            if tried.question is not None and tried.question.key not in self._bounds:
+                bound = self._submit(least_cost, tried.question)
+                self._bounds[tried.question.key] = bound
+            found[self._runs[future]] = tried
+        ordered = [self._bounded(found[place]) for place in sorted(found)]
+        told = [tried for tried in ordered if isinstance(tried.answer, Row)]
+        return Findings(
+            rows=tuple(one.answer for one in told if isinstance(one.answer, Row)),
+            sketches=tuple(one.sketch for one in told),
+            faults=tuple(one.answer for one in ordered if isinstance(one.answer, Fault)),
+        )
+
+    def _submit(self, act: Callable[[Any], Any], about: Any) -> Future[Any]:
+        future = self._pool.submit(act, about)
+        future.add_done_callback(self._count)
+        return future
+
+    def _count(self, _: Future[Any]) -> None:
+        self._done += 1
+        known = len(self._experiment.trials) + len(self._bounds)
+        self._progress(self._done, max(known, self._done))
+
+    def _bounded(self, tried: _Tried) -> _Tried:
+        """Return an answer with its bound, as soon as that is found."""
+        if tried.question is None or isinstance(tried.answer, Fault):
+            return tried
+        bound_cost = self._bounds[tried.question.key].result()
+        return replace(tried, answer=bounded(tried.answer, bound_cost), question=None)
+
+
+def _as_they_end(futures: Iterable[Future[_Tried]]) -> Iterator[Future[_Tried]]:
+    left = set(futures)
     while left:
         ended, left = wait(left, return_when=FIRST_COMPLETED)
         yield from ended
 
 
+def _tried(experiment: Experiment, trial: Trial) -> _Tried:
+    chronicle = Chronicle() if experiment.sketched else None
+    try:
+        run = simulate(
+            experiment.scenario,
+            trial,
+            load=experiment.open_load(experiment.scenario, trial.seed),
+            policies=policies(),
+            with_demands=experiment.bounded or experiment.is_drawn(trial),
+            watch=chronicle.see if chronicle else None,
+        )
+    except RUN_FAULTS as fault:
+        again = reproduction(experiment.scenario, trial, experiment.source)
+        told = str(fault) if isinstance(fault, SlackwaterError) else repr(fault)
+        return _Tried(answer=Fault(trial=trial, what=told, again=again))
+    return _Tried(
+        answer=row_of(run),
+        question=question_of(run) if experiment.bounded else None,
+        sketch=sketch_of(run, chronicle, over_time=experiment.is_drawn(trial))
+        if chronicle
+        else None,
+    )
+
+
+# --- in this process or in others
+
+
+class _Pool(Protocol):
+    """What calls are handed to."""
+
+    def submit(self, act: Callable[[Any], Any], about: Any, /) -> Future[Any]:
+        """Return the answer to a call, perhaps one that is still to come."""
+
+
+class _Here:
+    """Calls at once, in this process."""
+
+    def submit(self, act: Callable[[Any], Any], about: Any, /) -> Future[Any]:
+        answer: Future[Any] = Future()
+        answer.set_result(act(about))
+        return answer
+
+
+_HELD: list[Experiment] = []
+"""The experiment that this process is at."""
+
+
 @contextmanager
-def _pool(experiment: Experiment, processes: Processes, jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool that is gone after the block: at once, if the block is left early."""
+def _pool(experiment: Experiment, processes: Processes) -> Iterator[_Pool]:
+    """Yield what runs are handed to; other processes are gone after the block, whatever ends it."""
+    jobs = min(processes.jobs, len(experiment.trials))
+    if jobs <= 1:
+        _HELD[:] = [experiment]
+        yield _Here()
+        return
     before = set(multiprocessing.active_children())
     # Classes that pydantic makes cannot be sent; the text of a scenario can.
-    told = (
-        experiment.scenario.model_dump_json(),
-        experiment.source,
-        experiment.open_load,
-        processes.begin,
-    )
+    rest = replace(experiment, scenario=None)  # type: ignore[arg-type]
+    told = (experiment.scenario.model_dump_json(), rest, processes.begin)
     pool = ProcessPoolExecutor(jobs, mp_context=_CONTEXT, initializer=_begin, initargs=told)
     try:
         yield pool
@@ -296,17 +316,11 @@ def _pool(experiment: Experiment, processes: Processes, jobs: int) -> Iterator[P
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(
-    scenario: str,
-    source: tuple[str, ...],
-    open_load: OpenLoad,
-    begin: Callable[[], None] | None,
-) -> None:
+def _begin(scenario: str, rest: Experiment, begin: Callable[[], None] | None) -> None:
     if begin is not None:
         begin()
-    parsed = Scenario.model_validate_json(scenario)
-    _HELD[:] = [Experiment(scenario=parsed, trials=(), source=source, open_load=open_load)]
+    _HELD[:] = [replace(rest, scenario=Scenario.model_validate_json(scenario))]
 
 
-def _tried_here(trial: Trial) -> Row | Fault:
+def _tried_here(trial: Trial) -> _Tried:
     return _tried(_HELD[0], trial)

@@ -125,7 +125,7 @@ class Luck:
         chance, faults = self._chance, self._faults
         if chance.happens(faults.create_refused, "refused", number):
             return Boot(chance.between(0.5, 5.0, "refused after", number), "quota exceeded", True)
-        boot_s = self.boot_s(kind, number)
+        boot_s = drawn_boot_s(kind, chance, number)
         if chance.happens(faults.boot_hung, "hangs", number):
             return Boot(math.inf, "it hangs")
         if chance.happens(faults.boot_lost, "lost", number):
@@ -135,13 +135,14 @@ class Luck:
         reason = "taken back by the provider" if taken_s < crash_s else "it vanished"
         return Boot(boot_s, stands_s=min(crash_s, taken_s), end_reason=reason)
 
-    def boot_s(self, kind: NodeType, number: int) -> float:
-        """Return the boot time of a node [s]: its median is the type's."""
-        about_median = self._chance.stretch(kind.boot_sigma, "boot", number)
-        about_median *= math.exp(kind.boot_sigma**2 / 2)
-        return max(kind.boot_s_min, kind.boot_s * about_median)
-
     def ended(self, errand: Errand, at: float) -> list[AnyEvent]:
         """Pass the word on to the load."""
         self._shared.pop(errand.name, None)
         return list(self._load.ended(errand.name, at))
+
+
+def drawn_boot_s(kind: NodeType, chance: Chance, number: int) -> float:
+    """Return the boot time of the node of this number [s]: its median is the type's."""
+    about_median = chance.stretch(kind.boot_sigma, "boot", number)
+    about_median *= math.exp(kind.boot_sigma**2 / 2)
+    return max(kind.boot_s_min, kind.boot_s * about_median)

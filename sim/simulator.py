@@ -146,6 +146,7 @@ def simulate(
     checked: bool = True,
     with_demands: bool = True,
     watch: Callable[[AnyEvent, Sequence[AnyCommand]], None] | None = None,
+    source: Sequence[str] = (),
 ) -> Run:
     """Run a scenario once and return what came of it.
 
@@ -162,6 +163,8 @@ def simulate(
         Keep what every task asked for, for the bound.
     watch : callable, optional
         Is shown each step.
+    source : sequence of str
+        As of `reproduction`.
 
     Raises
     ------
@@ -190,7 +193,8 @@ def simulate(
         if checked:
             checkers.end()
     except AssertionError as breach:  # Of the checkers, or of the planner itself.
-        raise Breach(f"{breach} (again: {reproduction(scenario, trial)})") from breach
+        again = reproduction(scenario, trial, source)
+        raise Breach(f"{breach} (again: {again})") from breach
     return Run(
         scenario=scenario,
         trial=trial,

@@ -86,8 +86,10 @@ def test_wheel_holds_the_product_and_nothing_else(wheel: Path) -> None:
 
 def test_wheel_holds_every_module_of_the_checkout(wheel: Path) -> None:
     modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    scenarios = list((ROOT / "sim" / "scenarios").glob("*.yaml"))
     shipped = set(zipfile.ZipFile(wheel).namelist())
-    assert {str(path.relative_to(ROOT)) for path in modules} <= shipped
+    assert scenarios
+    assert {str(path.relative_to(ROOT)) for path in (*modules, *scenarios)} <= shipped
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from planner.spans import span as told
 from sim.page import json_text
+
+Item = TypeVar("Item")
+
+Column = tuple[str, int, Callable[[Item], str]]
+"""Of a table that gives way: its head, how readily it is dropped, and its cell of an item."""
 
 
 def results() -> Console:
@@ -42,6 +49,22 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     for row in rows:
         shown.add_row(*row)
     return shown
+
+
+def fitting(
+    title: str, columns: Sequence[Column[Item]], items: Sequence[Item], width: int
+) -> Table:
+    """Return a table with as many columns as there is room for; those of 0 always stay."""
+    for most in range(max(readiness for _, readiness, _ in columns), -1, -1):
+        kept = [(head, cell) for head, readiness, cell in columns if readiness <= most]
+        rows = [[cell(item) for _, cell in kept] for item in items]
+        plain = [[Text.from_markup(cell).plain for cell in row] for row in rows]
+        words = [max(map(len, head.lstrip(">=").split())) for head, _ in kept]
+        widths = [max(map(len, column)) for column in zip(*plain, strict=True)]
+        needed = sum(map(max, words, widths)) if rows else sum(words)
+        if needed + 2 * len(kept) <= width:
+            break
+    return table(title, [head for head, _ in kept], rows)
 
 
 def span(seconds: float | None) -> str:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 
 from controller.build import BUILD
 from controller.calibration.record import Belief
 from controller.cli import Exit
-from controller.cli.display import messages, print_json, results, short_span, slack, span, table
+from controller.cli.display import fitting, messages, print_json, results, short_span, slack, span
 from controller.cli.pages import command_line, refuse_unwritable, write
 from controller.cli.planned import Plan, as_data, costs, foremost, saving_line, sparks, verdict
 from controller.cli.rehearsing import staged
@@ -145,7 +144,7 @@ def show(made: Plan, as_json: bool) -> None:
         console.print("Nothing to deliver.")
         return
     shown = foremost(report.tasks, ROWS_TOLD_MAX)
-    console.print(_fitting(shown, console.width))
+    console.print(fitting("Tasks, as they would run", _COLUMNS, shown, console.width))
     if len(shown) < len(report.tasks):
         left = len(report.tasks) - len(shown)
         console.print(f"... and {left:,} more; --json and --html hold them all.")
@@ -170,25 +169,6 @@ _COLUMNS = (
 
 def _chance(task: TaskReport) -> str:
     return f" P(late) {task.late_chance:.2f}" if task.state is State.AT_RISK else ""
-
-
-def _fitting(tasks: Sequence[TaskReport], width: int) -> Table:
-    """Return the table with as many columns as there is room for."""
-    for dropped in range(5, 0, -1):
-        kept = [(head, cell) for head, readiness, cell in _COLUMNS if readiness < dropped]
-        rows = [[cell(task) for _, cell in kept] for task in tasks]
-        plain = [[_plain(cell) for cell in row] for row in rows]
-        heads = [head.lstrip(">=") for head, _ in kept]
-        widths = [max(map(len, column)) for column in zip(heads, *plain, strict=True)]
-        if sum(widths) + 2 * len(widths) <= width:
-            break
-    return table("Tasks, as they would run", [head for head, _ in kept], rows)
-
-
-def _plain(cell: str) -> str:
-    from rich.text import Text  # noqa: PLC0415 - with Rich's own idea of what is markup
-
-    return Text.from_markup(cell).plain
 
 
 def _fleet_lines(report: Report, width: int) -> list[str]:

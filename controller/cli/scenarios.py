@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import create_model
 
 from controller.cli.loads import opener_of, scenario_of_trace
+from controller.cli.trials import unknown
 from controller.config.checked import check, hint
 from controller.config.mirror import build, model_of
 from controller.config.settings import ORDERS, RULES
@@ -109,6 +110,13 @@ def _ready(
     return Chosen(scenario=scenario, source=source, open_load=opener, text=text)
 
 
+def misused_archive(chosen: Chosen, archive: str | None) -> list[str]:
+    """Return in words whether an archive is given that nothing is read from."""
+    if archive is None or isinstance(chosen.scenario.load, Archived):
+        return []
+    return ["--archive: the load of this scenario is not read from an archive; leave it out"]
+
+
 def read_scenario(path: Path) -> Scenario:
     """Read a scenario file.
 
@@ -152,13 +160,23 @@ def _faults_of(scenario: Scenario | None, document: Document) -> Iterator[Fault]
     if scenario is None:
         return
     yield from _ranges(scenario, document)
-    names: dict[str, int] = {}
+    yield from _names(scenario, document)
+    places: dict[str, int] = {}
     for place, kind in enumerate(scenario.fleet):
-        line = document.line(("fleet", place))
-        if (first := names.setdefault(kind.name, line)) != line:
-            yield Fault(line, f"node type {kind.name!r} stands on line {first} already")
+        first = places.setdefault(kind.name, place)
+        if first != place:
+            line = document.line(("fleet", first))
+            what = f"node type {kind.name!r} stands on line {line} already"
+            yield Fault(document.line(("fleet", place)), what)
     if not scenario.fleet:
         yield Fault(document.line(("fleet",)), "fleet must offer at least one type of node")
+
+
+def _names(scenario: Scenario, document: Document) -> Iterator[Fault]:
+    for kind, section in (("policy", "scaling"), ("partitioner", "cutting")):
+        name = getattr(getattr(scenario.settings, section), kind)
+        line = document.line(("settings", section, kind))
+        yield from (Fault(line, what) for what in unknown(kind, f"settings.{section}", [name]))
 
 
 def _ranges(scenario: Scenario, document: Document) -> Iterator[Fault]:

@@ -6,13 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from controller.cli import Exit
-from controller.cli.display import print_json, results, slack, span, table
-from controller.cli.pages import refuse_unwritable
-from controller.cli.scenarios import UnknownScenario, chosen_scenario
+from controller.cli.compare import percent
+from controller.cli.display import messages, print_json, results, slack, span, table
+from controller.cli.pages import refuse_unwritable, write
+from controller.cli.scenarios import UnknownScenario, chosen_scenario, misused_archive
+from controller.cli.telling import Telling
 from controller.cli.trials import told, unknown
+from controller.errors import ArchiveError
 from controller.ownership import check_names
-from sim.experiment import Row, policies, row_of
-from sim.simulator import Trial, simulate
+from sim.bounding import least_cost, question_of
+from sim.experiment import policies
+from sim.rows import Row, bounded, row_of
+from sim.simulator import Run, Trial, simulate
 
 
 def run_simulation(
@@ -28,19 +33,37 @@ def run_simulation(
     check_names()
     try:
         chosen = chosen_scenario(name, archive)
-    except UnknownScenario as fault:
+    except (UnknownScenario, ArchiveError) as fault:
         told([str(fault)])
         return Exit.USAGE
-    if told(_unknown(trial)):
+    if told([*misused_archive(chosen, archive), *_unknown(trial)]):
         return Exit.USAGE
     refuse_unwritable(html)
-    load = chosen.open_load(chosen.scenario, trial.seed)
-    row = row_of(simulate(chosen.scenario, trial, load=load, policies=policies()))
+    telling = Telling()
+    with messages().status("simulating"):
+        run = simulate(
+            chosen.scenario,
+            trial,
+            load=chosen.open_load(chosen.scenario, trial.seed),
+            policies=policies(),
+            watch=telling.see if html else None,
+            source=chosen.source,
+        )
+        row = _bounded(run)
+    if html is not None:
+        from controller.cli.simulate_page import page_of  # noqa: PLC0415 - draws with matplotlib
+
+        write(html, page_of(run, row, telling, chosen))
     if as_json:
         print_json(asdict(row))
     else:
         _show(row)
     return Exit.LATE if fail_late and row.on_time < row.due else Exit.OK
+
+
+def _bounded(run: Run) -> Row:
+    question = question_of(run)
+    return bounded(row_of(run), least_cost(question) if question else None)
 
 
 def _unknown(trial: Trial) -> list[str]:
@@ -51,12 +74,22 @@ def _unknown(trial: Trial) -> list[str]:
     ]
 
 
-def _show(row: Row) -> None:
-    cells = [
-        ("Deadlines met", f"{row.on_time:,} of {row.due:,} ({row.hit_rate:.1%})"),
+def lines_of(row: Row) -> list[tuple[str, str]]:
+    """Return what a run came to, in words."""
+    regret = "no bound" if row.regret is None else f"{row.regret:.2f} times the least possible"
+    lines = [
+        ("Deadlines met", f"{row.on_time:,} of {row.due:,} ({percent(row.hit_rate)})"),
         ("Worst slack", slack(row.worst_slack_s)),
-        ("Nodes", f"{row.launches:,} launched, at most {row.peak_nodes:,} at a time"),
-        ("Node time", f"{span(row.node_seconds)}, {row.idle_fraction:.1%} of it idle"),
-        ("Cost", f"{row.cost:.4g}"),
+        ("Cost", f"{row.cost:.4g}, {regret}"),
+        ("Nodes", f"{row.launches:,} launched, at most {row.peak_nodes:,} at the same time"),
+        ("Workers", f"at most {row.peak_workers:,}, {percent(row.idle_fraction)} of them idle"),
+        ("Node time", f"{span(row.node_seconds)}, {percent(row.boot_fraction)} of it booting"),
     ]
-    results().print(table(f"{row.scenario}, policy {row.policy}", ("=What", "It came to"), cells))
+    if row.undelivered:
+        lines.insert(1, ("Not delivered", f"{row.undelivered:,} failed or expired"))
+    return lines
+
+
+def _show(row: Row) -> None:
+    title = f"{row.tasks:,} tasks of {row.scenario}, policy {row.policy}, seed {row.seed}"
+    results().print(table(title, ("=What", "It came to"), lines_of(row)))

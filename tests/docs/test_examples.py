@@ -26,7 +26,7 @@ from planner.events import OffersChanged, SubscriptionAdded, Ticked
 from planner.extent import Extent
 from planner.journal import Header, encode_header, encode_step
 from planner.scaling.catalogue import GROUP as POLICIES
-from planner.settings import PlannerSettings
+from planner.settings import PlannerSettings, ScalingSettings
 from tests.argo_files import (
     PRESSURE,
     SALINITY,
@@ -141,12 +141,10 @@ def test_the_partitioner_of_the_guide_obeys_the_laws(tmp_path: Path) -> None:
 
 def test_the_policy_of_the_guide_scales_with_the_queue(tmp_path: Path) -> None:
     guide = page("how-to/write-a-policy.md")
-    source, trial = guide.blocks("python")
+    (source,) = guide.blocks("python")
     module = imported(tmp_path / "queue_length.py", source)
-    namespace: dict[str, object] = {"queue_length": module.queue_length}
-    exec(compile(trial, str(guide), "exec"), namespace)
-    planner = namespace["planner"]
-    assert isinstance(planner, Planner)
+    settings = PlannerSettings(scaling=ScalingSettings(policy="queue-length"))
+    planner = Planner(settings, {"queue-length": module.queue_length})
     feed(planner, OffersChanged(at=0.0, offers=(OFFER,)), archive_stands())
     for number in range(9):
         wish = SubscriptionAdded(at=0.0, subscription=subscription(f"s{number}"))
