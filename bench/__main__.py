@@ -12,6 +12,7 @@ from importlib import import_module
 
 MODULES = (
     "handling",
+    "simulating",
     "ranking",
     "evaluation",
     "matching",
@@ -27,6 +28,10 @@ MODULES = (
 
 LIMITS: Mapping[str, tuple[str, float]] = {
     "cost_ratio_100000_to_1000_waiting": ("<=", 2.0),
+    "simulated_to_bare_callbacks_judged_at_every_tick": (">=", 0.1),
+    "simulated_to_bare_callbacks_judged_every_60_s": (">=", 0.1),
+    "event_cost_ratio_100000_waiting_to_none": ("<=", 1.5),
+    "bytes_per_waiting_task": ("<=", 2000.0),
     "arrival_and_start_to_bare_heap_1000": ("<=", 2.0),
     "arrival_and_start_to_bare_heap_10000": ("<=", 2.0),
     "arrival_and_start_to_bare_heap_100000": ("<=", 2.0),

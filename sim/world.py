@@ -139,6 +139,7 @@ class World:
         self._told_at = -math.inf
         self._busy_until = -math.inf
         self._offers: dict[str, NodeOffer] = {}
+        self._open_of: dict[str, list[str]] = {}
         self._combining = [-math.inf] * nature.combining_max
         self._delivering = [-math.inf] * nature.deliveries_max
         self._outside: Iterator[AnyEvent] = iter(())
@@ -219,6 +220,7 @@ class World:
     def _cut(self, command: CutTask) -> None:
         name = product_id(command.subscription_id, command.version, command.selections)
         self.errands[command.task_id] = Errand(name=name, command=command)
+        self._open_of.setdefault(command.subscription_id, []).append(command.task_id)
         self._at(self.now, partial(self._answer_cut, command.task_id))
 
     def _answer_cut(self, task_id: str) -> None:
@@ -271,13 +273,16 @@ class World:
 
     def _drop(self, subscription_id: str) -> None:
         """Close the tasks that went with their subscription."""
-        for task_id, errand in list(self.errands.items()):
-            if errand.command.subscription_id == subscription_id:
-                self._close(task_id)
+        for task_id in list(self._open_of.get(subscription_id, ())):
+            self._close(task_id)
 
     def _close(self, task_id: str) -> None:
         errand = self.errands.pop(task_id, None)
         if errand is not None:
+            subscription_id = errand.command.subscription_id
+            self._open_of[subscription_id].remove(task_id)
+            if not self._open_of[subscription_id]:
+                del self._open_of[subscription_id]
             for event in self._nature.ended(errand, self.now):
                 self._at(self.now, partial(self._happen, event))
 
