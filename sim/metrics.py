@@ -44,7 +44,8 @@ class Outcome:
     p95_tardiness_s : float
         95th percentile of the time late, 0 for those on time [s].
     node_seconds : float
-        Time that nodes were paid for, from request to removal, without rounding to quanta [s].
+        Time that nodes were paid for, from request to removal, without rounding to quanta [s];
+        a request that was refused is not paid for.
     launches, peak_nodes, peak_workers : int
     idle_fraction : float
         Share of the ready slots' time in which no part ran that finished.
@@ -136,7 +137,7 @@ class Tally:
             launches=self._launches,
             peak_nodes=self._peak_nodes,
             peak_workers=self._peak_workers,
-            idle_fraction=1.0 - self._busy_s / self._slot_s if self._slot_s else 0.0,
+            idle_fraction=max(0.0, 1.0 - self._busy_s / self._slot_s) if self._slot_s else 0.0,
             boot_fraction=self._boot_s / self._node_s if self._node_s else 0.0,
             cost=self._cost,
             began_at=self._began_at,
@@ -150,8 +151,10 @@ class Tally:
                 self._busy_s += event.run_s
             case NodeReady():
                 self._ready(event)
-            case NodeLost() | NodeRemoved() | NodeRefused():
+            case NodeLost() | NodeRemoved():
                 self._gone(event.node_id, event.at)
+            case NodeRefused():
+                self._nodes.pop(event.node_id, None)  # What never was is not paid for.
             case OffersChanged():
                 self._offers |= {offer.node_type: offer for offer in event.offers}
 

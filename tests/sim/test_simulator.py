@@ -9,12 +9,13 @@ import pytest
 
 import planner.progress
 import planner.steering
+from planner.events import NodeRefused
 from planner.fleet import Fleet, Node, Roll
 from planner.journal import encode_step
 from planner.lifecycle import NodeState
 from planner.scaling.view import Release
 from sim.checkers import Breach
-from sim.scenario import Bursts, NodeType, Scenario, Stream, Truth
+from sim.scenario import Bursts, Faults, NodeType, Scenario, Stream, Truth
 from sim.simulator import Trial, simulate
 from tests.sim.faulty import faulty, run
 
@@ -64,6 +65,23 @@ def test_an_outcome_adds_up() -> None:
     assert outcome.cost == pytest.approx(0.36 * 600.0 / 3600.0)
     assert outcome.peak_workers == 2
     assert run.demands[0].work_s == pytest.approx(100.0, abs=0.01)
+
+
+def test_a_node_that_was_refused_costs_nothing() -> None:
+    kind = NodeType(boot_sigma=0.0, price_per_h=0.36, quantum_s=3600.0)
+    load = Bursts(tasks=(2, 2), deadline_s=(900.0, 900.0), work_s=(40.0, 40.0))
+    faults = Faults(create_refused=0.5)
+    refused: list[str] = []
+    outcome = simulate(
+        plain(load=load, fleet=(kind,), faults=faults),
+        Trial(seed=1),
+        watch=lambda event, _: refused.extend(
+            [event.node_id] if isinstance(event, NodeRefused) else []
+        ),
+    ).outcome
+    came_up = outcome.launches - len(refused)
+    assert refused
+    assert outcome.cost == pytest.approx(0.36 * came_up)
 
 
 def test_a_stream_comes_at_its_rate() -> None:
