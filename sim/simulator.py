@@ -17,6 +17,7 @@ from planner.model import NodeOffer
 from planner.scaling.catalogue import Policies
 from planner.scaling.policy import Policy
 from planner.settings import PlannerSettings
+from sim.ahead import Advisor
 from sim.arrivals import StandingLoad, burst_jobs, stream_jobs
 from sim.chance import Chance
 from sim.checkers import Breach, Checkers
@@ -177,10 +178,17 @@ def simulate(
     luck = Luck(world_of, load, trial.seed)
     planner = Planner(allowed, policies)
     watches: list[Callable[[AnyEvent, list[AnyCommand]], None]] = []
-    world = World(planner, luck, lambda event, commands: _show(watches, event, commands))
+    advisor = Advisor(planner.books) if settings.scaling.policy == "lookahead" else None
+    world = World(
+        planner,
+        luck,
+        lambda event, commands: _show(watches, event, commands),
+        advise=advisor.advise if advisor else lambda at: None,
+    )
     tally, asked = Tally(planner.books), _Asked(world, luck)
     checkers = Checkers(world)
     watches.append(tally.see)
+    watches += [advisor.see] if advisor else []
     watches += [asked.see] if with_demands else []
     watches += [checkers.see] if checked else []
     watches += [watch] if watch else []

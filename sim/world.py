@@ -66,6 +66,9 @@ AFTERMATH_S_MAX = 6 * 3600.0
 Watch = Callable[[AnyEvent, list[AnyCommand]], None]
 """Is shown each step."""
 
+Advise = Callable[[float], AnyEvent | None]
+"""Is asked when a batch has ended, and may have something to tell before its tick."""
+
 
 class EndlessRun(SlackwaterError):
     """Under the policy and settings that were tried, the load is never delivered."""
@@ -106,6 +109,8 @@ class World:
     nature : Nature
     watch : callable, optional
         Is shown each step.
+    advise : callable, optional
+        Is asked before each tick at its instant [POSIX s] what else to tell the planner.
     plays_out : bool
         Go on after the last delivery until the fleet is gone, since it costs money until then.
     events_max : int
@@ -125,6 +130,7 @@ class World:
         nature: Nature,
         watch: Watch = lambda event, commands: None,
         *,
+        advise: Advise = lambda at: None,
         plays_out: bool = True,
         events_max: int = EVENTS_MAX,
     ) -> None:
@@ -134,6 +140,7 @@ class World:
         self.events = 0
         self._nature = nature
         self._watch = watch
+        self._advise = advise
         self._plays_out = plays_out
         self._events_max = events_max
         self._told_at = -math.inf
@@ -171,6 +178,8 @@ class World:
         while self.events < self._events_max:
             coming_at = env.peek()
             if self._ticking and coming_at > env.now:
+                if (advice := self._advise(self.now)) is not None:
+                    self._happen(advice)
                 self._ticking = False
                 self._happen(Ticked(at=self.now))
             elif coming_at == math.inf or self._is_over():
