@@ -117,4 +117,7 @@ def period_of(work: NDArray[np.float64]) -> int | None:
     if not np.any(correlation >= enough):
         return None
     best = float(correlation[correlation >= enough].max())
-    return int(np.flatnonzero((correlation >= enough) & (correlation >= NEAR_BEST * best))[0])
+    beside = np.pad(correlation, 1, constant_values=-np.inf)
+    peaks = (correlation >= beside[:-2]) & (correlation >= beside[2:])
+    found = np.flatnonzero(peaks & (correlation >= np.maximum(enough, NEAR_BEST * best)))
+    return int(found[0]) if len(found) else None
