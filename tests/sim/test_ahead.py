@@ -27,7 +27,7 @@ def test_a_period_is_found_where_there_is_one_and_only_there() -> None:
     waves = 1.0 + np.sin(np.arange(400) * 2.0 * np.pi / 80.0)
     found = period_of(waves)
     assert found is not None
-    assert abs(found - 80) <= 1  # Half of a past of five periods is no whole number of them.
+    assert abs(found - 80) <= 1
     assert period_of(np.random.default_rng(1).poisson(1.0, 600).astype(np.float64)) is None
 
 
