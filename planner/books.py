@@ -10,7 +10,7 @@ from typing import Any
 from planner.backlog import Backlog, Task
 from planner.durations import BootTimes, RunTimes, SettleTimes
 from planner.fleet import Fleet, Ledger, Node
-from planner.model import NodeOffer, UpdateSpan
+from planner.model import FleetPlan, NodeOffer, UpdateSpan
 from planner.registry import Registry, RegistryState
 from planner.scaling.policy import Memory, Policy
 from planner.settings import PlannerSettings
@@ -91,6 +91,7 @@ class Snapshot:
     boots: BootTimes
     settle: SettleTimes
     memory: Any
+    plan: FleetPlan | None = None
 
 
 class Books:
@@ -116,6 +117,7 @@ class Books:
         self.run_times: dict[str, RunTimes] = {}
         self.boots = BootTimes()
         self.settle = SettleTimes()
+        self.plan: FleetPlan | None = None
         self.changed = False
         self._reserve_s: float | None = None
 
@@ -131,6 +133,7 @@ class Books:
         books.offers = snapshot.offers
         books.run_times = snapshot.run_times
         books.boots, books.settle = snapshot.boots, snapshot.settle
+        books.plan = snapshot.plan
         return books
 
     def snapshot(self) -> Snapshot:
@@ -147,6 +150,7 @@ class Books:
             boots=self.boots,
             settle=self.settle,
             memory=self.memory,
+            plan=self.plan,
         )
 
     def new_id(self, letter: str, ordinal: int) -> str:

@@ -20,6 +20,7 @@ from planner.events import (
     AttemptLost,
     CombineFailed,
     DeliveryFailed,
+    FleetPlanned,
     NodeLost,
     NodeReady,
     NodeRefused,
@@ -39,6 +40,7 @@ from planner.events import (
     Ticked,
     UpdateArrived,
 )
+from planner.model import FleetPlan
 from planner.scaling.policy import BUILT_IN, Policy
 from planner.settings import PlannerSettings
 from planner.steering import tick
@@ -128,6 +130,11 @@ def _settings_changed(books: Books, event: SettingsChanged) -> list[AnyCommand]:
     return []
 
 
+def _fleet_planned(books: Books, event: FleetPlanned) -> list[AnyCommand]:
+    books.plan = FleetPlan(steps=event.steps, until_at=event.until_at, reason=event.reason)
+    return []
+
+
 def _ticked(books: Books, event: Ticked) -> list[AnyCommand]:
     return tick(books, event.at)
 
@@ -154,5 +161,6 @@ _HANDLERS: dict[type, Callable[[Books, Any], list[AnyCommand]]] = {
     NodeRefused: progress.node_refused,
     NodeLost: progress.node_lost,
     NodeRemoved: progress.node_removed,
+    FleetPlanned: _fleet_planned,
     Ticked: _ticked,
 }

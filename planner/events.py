@@ -13,6 +13,7 @@ from planner.model import (
     NodeOffer,
     Observations,
     PartSpec,
+    PlannedStep,
     Product,
     Subscription,
     UnitCosts,
@@ -228,6 +229,27 @@ class NodeRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FleetPlanned(Event):
+    """A solver planned ahead; replaces what was planned before.
+
+    Only the policy `lookahead` follows a plan. It is an event because a solver's answer may differ
+    from one machine to another: a replay takes the one that was given (ADR 17).
+
+    Parameters
+    ----------
+    steps : tuple of PlannedStep
+        In order of time.
+    until_at : float
+        From then on there is no plan [POSIX s].
+    reason : str
+    """
+
+    steps: tuple[PlannedStep, ...]
+    until_at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked(Event):
     """Time passed. Ends a batch of events: parts are dispatched and the fleet is judged now.
 
@@ -257,6 +279,7 @@ AnyEvent = (
     | NodeRefused
     | NodeLost
     | NodeRemoved
+    | FleetPlanned
     | Ticked
 )
 """Every event that the planner understands."""

@@ -284,6 +284,8 @@ class NodeOffer:
         Expected time from request to ready [s], the prior until boots are measured.
     nodes_max : int
         How many more the provider allows beside those that stand.
+    spot : bool
+        The provider may take a node of this type back at any time.
     """
 
     node_type: str
@@ -294,6 +296,55 @@ class NodeOffer:
     quantum_s: float = 0.0
     boot_s: float
     nodes_max: int
+    spot: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """From an instant on, so many nodes of each type are to stand or boot.
+
+    Parameters
+    ----------
+    at : float
+        [POSIX s]
+    nodes : tuple of (str, int)
+        Node type and how many, sorted by name; a type that is missing has none.
+    """
+
+    at: float
+    nodes: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetPlan:
+    """The nodes that are to stand, whatever else the waiting work calls for.
+
+    Parameters
+    ----------
+    steps : tuple of PlannedStep
+        In order of time.
+    until_at : float
+        From then on there is no plan [POSIX s].
+    reason : str
+        Why these nodes pay, in words.
+    """
+
+    steps: tuple[PlannedStep, ...]
+    until_at: float
+    reason: str
+
+    def nodes_at(self, at: float) -> dict[str, int]:
+        """Return how many nodes of each type are to stand or boot at an instant."""
+        nodes: tuple[tuple[str, int], ...] = ()
+        if at < self.until_at:
+            for step in self.steps:
+                nodes = step.nodes if step.at <= at else nodes
+        return dict(nodes)
+
+    def next_at(self, at: float) -> float | None:
+        """Return the first instant after this one at which that changes [POSIX s]."""
+        instants = (*(step.at for step in self.steps), self.until_at)
+        return min((each for each in instants if at < each <= self.until_at), default=None)
 
 
 class NoticeKind(StrEnum):

@@ -62,7 +62,7 @@ class ScalingSettings:
     Parameters
     ----------
     policy : str
-        ``prefix`` (default), ``none``, ``static``, ``dynamic`` or a plug-in's name.
+        ``prefix`` (default), ``none``, ``static``, ``dynamic``, ``lookahead`` or a plug-in's name.
     nodes_min, nodes_max : int
         Bounds of the fleet, over all node types.
     budget, budget_period_s : float or None

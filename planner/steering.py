@@ -92,6 +92,7 @@ def scaling_view(books: Books, at: float) -> ScalingView:
         nodes_allowed=_nodes_allowed(books, offers, at),
         tasks_started=books.desk.tasks_started,
         next_demand_at=_next_demand_at(books),
+        plan=books.plan,
     )
 
 

@@ -75,6 +75,8 @@ class Luck:
         if self._load.run_s(errand.name, position, errand.parts[position]) is None:
             # A true length that is known holds the reading already.
             run_s += self._transfer_s(errand.parts[position], offer.node_type)
+        if run_s > command.limit_s:
+            return Attempt(command.limit_s, f"it ran for {command.limit_s:.0f} s", lost=True)
         doubled = chance.happens(faults.message_doubled, "told twice", *which)
         if chance.happens(faults.part_failed, "fails", *which):
             share = chance.uniform("fails after", *which)
@@ -82,8 +84,6 @@ class Luck:
         if chance.happens(faults.attempt_lost, "lost", *which):
             share = chance.uniform("lost after", *which)
             return Attempt(run_s * share, "its worker died", lost=True, doubled=doubled)
-        if run_s > command.limit_s:
-            return Attempt(command.limit_s, f"it ran for {command.limit_s:.0f} s", lost=True)
         return Attempt(run_s, doubled=doubled)
 
     def _transfer_s(self, part: PartSpec, node_type: str) -> float:

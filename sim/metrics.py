@@ -140,7 +140,7 @@ class Tally:
             idle_fraction=max(0.0, 1.0 - self._busy_s / self._slot_s) if self._slot_s else 0.0,
             boot_fraction=self._boot_s / self._node_s if self._node_s else 0.0,
             cost=self._cost,
-            began_at=self._began_at,
+            began_at=ended_at if math.isnan(self._began_at) else self._began_at,
             ended_at=ended_at,
         )
 

@@ -214,6 +214,7 @@ class NodeType(Strict):
             quantum_s=self.quantum_s,
             boot_s=self.boot_s,
             nodes_max=self.nodes_max,
+            spot=self.spot_lost_per_h > 0,
         )
 
 

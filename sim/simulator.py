@@ -16,6 +16,7 @@ from planner.events import AnyEvent, OffersChanged, TaskCut
 from planner.model import NodeOffer
 from planner.scaling.policy import Policy
 from planner.settings import PlannerSettings
+from sim.ahead import Advisor
 from sim.arrivals import StandingLoad, burst_jobs, stream_jobs
 from sim.baselines.catalogue import AllPolicies
 from sim.chance import Chance
@@ -180,10 +181,17 @@ def simulate(
     luck = Luck(world_of, load, trial.seed)
     planner = Planner(allowed, policies)
     watches: list[Callable[[AnyEvent, list[AnyCommand]], None]] = []
-    world = World(planner, luck, lambda event, commands: _show(watches, event, commands))
+    advisor = Advisor(planner.books) if settings.scaling.policy == "lookahead" else None
+    world = World(
+        planner,
+        luck,
+        lambda event, commands: _show(watches, event, commands),
+        advise=advisor.advise if advisor else lambda at: None,
+    )
     tally, asked = Tally(planner.books), _Asked(world, luck)
     checkers = Checkers(world)
     watches.append(tally.see)
+    watches += [advisor.see] if advisor else []
     watches += [asked.see] if with_demands else []
     watches += [checkers.see] if checked else []
     watches += [watch] if watch else []
@@ -232,7 +240,11 @@ def _fitted(
     if not getattr(policy, "pods", False):
         return scenario, settings
     slots = max(kind.slots for kind in scenario.fleet)
-    scaling = replace(settings.scaling, nodes_max=settings.scaling.nodes_max * slots)
+    scaling = replace(
+        settings.scaling,
+        nodes_min=settings.scaling.nodes_min * slots,
+        nodes_max=settings.scaling.nodes_max * slots,
+    )
     fleet = tuple(map(_as_pods, scenario.fleet))
     return scenario.model_copy(update={"fleet": fleet}), replace(settings, scaling=scaling)
 

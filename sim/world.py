@@ -63,8 +63,14 @@ EVENTS_MAX = 200_000_000
 AFTERMATH_S_MAX = 6 * 3600.0
 """A fleet that still stands this long after the last delivery is taken to stand for ever [s]."""
 
+STALLED_S_MAX = 30 * 86400.0
+"""A run in which nothing arrives and no part ends for so long [s] is given up."""
+
 Watch = Callable[[AnyEvent, list[AnyCommand]], None]
 """Is shown each step."""
+
+Advise = Callable[[float], AnyEvent | None]
+"""Is asked when a batch has ended, and may have something to tell before its tick."""
 
 
 class EndlessRun(SlackwaterError):
@@ -106,6 +112,8 @@ class World:
     nature : Nature
     watch : callable, optional
         Is shown each step.
+    advise : callable, optional
+        Is asked before each tick at its instant [POSIX s] what else to tell the planner.
     plays_out : bool
         Go on after the last delivery until the fleet is gone, since it costs money until then.
     events_max : int
@@ -125,6 +133,7 @@ class World:
         nature: Nature,
         watch: Watch = lambda event, commands: None,
         *,
+        advise: Advise = lambda at: None,
         plays_out: bool = True,
         events_max: int = EVENTS_MAX,
     ) -> None:
@@ -134,10 +143,11 @@ class World:
         self.events = 0
         self._nature = nature
         self._watch = watch
+        self._advise = advise
         self._plays_out = plays_out
         self._events_max = events_max
         self._told_at = -math.inf
-        self._busy_until = -math.inf
+        self._busy_until = self._progress_at = -math.inf
         self._offers: dict[str, NodeOffer] = {}
         self._open_of: dict[str, list[str]] = {}
         self._combining = [-math.inf] * nature.combining_max
@@ -172,24 +182,27 @@ class World:
         while self.events < self._events_max:
             coming_at = env.peek()
             if self._ticking and coming_at > env.now:
+                if (advice := self._advise(self.now)) is not None:
+                    self._happen(advice)
                 self._ticking = False
                 self._happen(Ticked(at=self.now))
-            elif coming_at == math.inf or self._is_over():
-                return self.now
+            elif (over_at := self._over_at(coming_at)) is not None:
+                return over_at
             else:
                 env.step()
-        raise EndlessRun(
-            f"the run made no end within {self._events_max:,} events",
-            fix="Try another scaling policy, or settings under which nodes come up",
-        )
+        raise _endless(f"within {self._events_max:,} events")
 
-    def _is_over(self) -> bool:
+    def _over_at(self, coming_at: float) -> float | None:
+        """Return when all is over [POSIX s], given what comes next; None while it goes on."""
         if self._has_more or self._ticking or self.errands or self.planner.books.desk.pages:
             self._busy_until = self.now
-            return False
+            if self.errands and self.now > self._progress_at + STALLED_S_MAX:
+                raise _endless(f"for {STALLED_S_MAX / 86400:.0f} days of its own time")
+            return self.now if coming_at == math.inf else None
         if not self._plays_out or len(self.nodes) <= self.planner.settings.scaling.nodes_min:
-            return True
-        return self.now >= self._busy_until + AFTERMATH_S_MAX
+            return self.now
+        last_at = self._busy_until + AFTERMATH_S_MAX
+        return last_at if coming_at > last_at else None
 
     def _expect(self, event: AnyEvent | None) -> None:
         """Let the next outside event come at its instant; those after it are not yet drawn."""
@@ -200,12 +213,13 @@ class World:
     def _arrive(self, event: AnyEvent) -> None:
         if isinstance(event, OffersChanged):
             self._offers |= {offer.node_type: offer for offer in event.offers}
+        self._progress_at = self.now
         self._happen(event)
         self._expect(next(self._outside, None))
 
     def _happen(self, event: AnyEvent) -> None:
         self.events += 1
-        self._told_at = event.at
+        self._told_at = max(self._told_at, event.at)
         commands = self.planner.handle(event)
         for command in commands:
             _OBEY[type(command)](self, command)
@@ -313,6 +327,7 @@ class World:
         if node.running.get(command.part_id) is not command:
             return  # It was stopped, or went down with its node.
         del node.running[command.part_id]
+        self._progress_at = self.now
         while node.queued and len(node.running) < node.workers:
             self._begin(node, node.queued.popleft())
         event = _end_of(command, attempt, self.now)
@@ -409,6 +424,13 @@ _OBEY: dict[type, Callable[[World, Any], None]] = {
     RemoveNode: World._remove,
     WakeAt: World._wake,
 }
+
+
+def _endless(how_long: str) -> EndlessRun:
+    return EndlessRun(
+        f"the run made no progress {how_long}",
+        fix="Try another scaling policy, or settings under which nodes come up",
+    )
 
 
 def _end_of(command: RunPart, attempt: Attempt, at: float) -> AnyEvent:

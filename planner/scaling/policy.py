@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from planner.scaling.lookahead import LookaheadPolicy
 from planner.scaling.prefix import PrefixPolicy
 from planner.scaling.thresholds import Dynamic, NoScaling, Static
 from planner.scaling.view import ScalingView, Wanted
@@ -49,7 +50,13 @@ class Policy(Protocol):
         """
 
 
-_policies: tuple[Policy, ...] = (PrefixPolicy(), NoScaling(), Static(), Dynamic())
+_policies: tuple[Policy, ...] = (
+    PrefixPolicy(),
+    NoScaling(),
+    Static(),
+    Dynamic(),
+    LookaheadPolicy(),
+)
 
 BUILT_IN: Mapping[str, Policy] = MappingProxyType({policy.name: policy for policy in _policies})
 """The policies that need no plug-in, by name."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from planner.durations import BootTimes
-from planner.model import NodeOffer
+from planner.model import FleetPlan, NodeOffer
 from planner.ranking import RankedQueue
 from planner.settings import ScalingSettings
 
@@ -83,6 +83,8 @@ class ScalingView:
     next_demand_at : float
         When work that is not in the queue will join it, a part that rests before its next attempt
         for instance [POSIX s]; infinite when nothing of the kind is known.
+    plan : FleetPlan or None
+        The last that a solver told.
     """
 
     now: float
@@ -95,6 +97,7 @@ class ScalingView:
     nodes_allowed: int
     tasks_started: int = 0
     next_demand_at: float = math.inf
+    plan: FleetPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

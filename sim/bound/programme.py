@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog
+from scipy.optimize import LinearConstraint, linprog, milp
 from scipy.sparse import csr_array
 
 from sim.bound.terms import Floats, Ints
@@ -124,3 +124,33 @@ class Programme:
         if whole.any() and found.get("mip_dual_bound") is not None:
             proven = min(value, float(found.mip_dual_bound))
         return Answer(found.x, value, proven, infeasible=found.status == 2)
+
+    def settle(self, gap: float, branches_max: int) -> Floats | None:
+        """Return a solution that is good enough; None where none was found.
+
+        Unlike `solve` it looks at no clock: the same programme has the same answer each time.
+
+        Parameters
+        ----------
+        gap : float
+            It costs at most this share more than the best.
+        branches_max : int
+            Branches that are looked at, over whole numbers.
+        """
+        sides = [
+            (*self.at_most.matrix(self._width), -np.inf),
+            (*self.exactly.matrix(self._width), None),
+        ]
+        found = milp(
+            np.concatenate(self._costs),
+            integrality=np.concatenate(self._whole),
+            bounds=(0.0, np.concatenate(self._most)),
+            constraints=[
+                LinearConstraint(matrix, right if low is None else low, right)
+                for matrix, right, low in sides
+                if matrix is not None
+            ],
+            options={"mip_rel_gap": gap, "node_limit": branches_max},
+        )
+        values: Floats | None = found.x
+        return values

@@ -17,6 +17,7 @@ from planner.scaling.view import Release
 from sim.checkers import Breach
 from sim.scenario import Bursts, Faults, NodeType, Scenario, Stream, Truth
 from sim.simulator import Trial, simulate
+from sim.world import EndlessRun
 from tests.sim.faulty import faulty, run
 
 SLICE, CAMPAIGN = 40, 1000
@@ -113,6 +114,13 @@ def test_the_whole_campaign_of_faults() -> None:
     tasks = sum(each.outcome.tasks for each in runs)
     lost = sum(each.outcome.undelivered for each in runs)
     print(f"{CAMPAIGN} seeds, {events:,} events, {tasks:,} tasks, {lost} given up: no breach")
+
+
+def test_a_cloud_that_gives_no_node_ends_in_a_clear_message() -> None:
+    nothing = plain(faults=Faults(create_refused=1.0))
+    nothing = nothing.model_copy(update={"load": nothing.load.model_copy(update={"bursts": 1})})
+    with pytest.raises(EndlessRun, match="no progress for 30 days"):
+        simulate(nothing, Trial(policy="none"), checked=False)
 
 
 def overdrawn() -> Scenario:

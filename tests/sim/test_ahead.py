@@ -1,0 +1,57 @@
+"""Periods are learned, and nodes that boot ahead save deadlines that are shorter than a boot."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from planner.events import FleetPlanned
+from planner.journal import Header, Step, replay
+from sim.expected import SLOT_S, Seen, period_of
+from sim.scenario import Bursts, NodeType, Scenario
+from sim.simulator import Trial, simulate
+
+TIGHT = Scenario(
+    name="periodic",
+    load=Bursts(
+        bursts=6, every_s=1800.0, tasks=(2, 2), deadline_s=(100.0, 110.0), work_s=(40.0, 50.0)
+    ),
+    fleet=(NodeType(boot_s=120.0),),
+    settings={"scaling": {"nodes_max": 4}},
+)
+
+
+def test_a_period_is_found_where_there_is_one_and_only_there() -> None:
+    spikes = np.zeros(61)
+    spikes[[0, 30, 60]] = [5.0, 3.0, 4.0]
+    assert period_of(spikes) == 30
+    waves = 1.0 + np.sin(np.arange(400) * 2.0 * np.pi / 80.0)
+    found = period_of(waves)
+    assert found is not None
+    assert abs(found - 80) <= 1
+    assert period_of(np.random.default_rng(1).poisson(1.0, 600).astype(np.float64)) is None
+
+
+def test_what_the_last_period_did_not_bring_is_not_expected() -> None:
+    seen = Seen()
+    for period in range(3):
+        seen.note(1800.0 * period, 300.0, 60.0)
+    asks = list(seen.expected(3600.0 + SLOT_S, 1800.0))
+    assert {ask[:2] for ask in asks} == {(5400.0, 5700.0)}
+    assert sum(ask.work_s for ask in asks) == 60.0
+    assert not list(seen.expected(5400.0 + 10 * SLOT_S, 1600.0))
+
+
+def test_booting_ahead_saves_deadlines_and_a_run_replays() -> None:
+    steps: list[Step] = []
+    ahead = simulate(
+        TIGHT,
+        Trial(policy="lookahead", seed=1),
+        watch=lambda event, commands: steps.append(Step(event=event, commands=tuple(commands))),
+    )
+    prefix = simulate(TIGHT, Trial(policy="prefix", seed=1))
+    assert prefix.outcome.on_time == 0
+    assert ahead.outcome.on_time >= 4
+    assert any(isinstance(step.event, FleetPlanned) for step in steps)
+    header = Header(build="slackwater", settings=ahead.settings)
+    assert replay(header, steps) == (len(steps), None)
+    assert simulate(TIGHT, Trial(policy="lookahead", seed=1)).outcome == ahead.outcome
