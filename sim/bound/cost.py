@@ -30,6 +30,12 @@ from sim.bound.terms import (
 PAIRS_MAX = 60_000
 """Pairs of a group of demands and a slot, in one spell: more of them cost tens of seconds."""
 
+ALL_PAIRS_MAX = 200_000
+"""In all spells, each having its share by its demands, so that a year is bounded in seconds."""
+
+SPELL_PAIRS_MIN = 400
+"""A spell may have so many anyway: small ones cost little."""
+
 PACK_PAIRS_MAX = 4_000
 """Spells are solved together up to so many pairs: each call of the solver has its price."""
 
@@ -181,7 +187,11 @@ def _by_second(load: Load, fleet: FleetTerms) -> _Spent:
     spells = split(load, worthless_gap_s(fleet))
     costs = _floors(spells, fleet)
     mixed = [number for number, spell in enumerate(spells) if not _is_plain(spell, fleet)]
-    chosen = [choose_edges(spells[number], PAIRS_MAX, fleet.opens_s) for number in mixed]
+    share = ALL_PAIRS_MAX / max(1, len(load))
+    chosen = [
+        choose_edges(spells[number], _pairs_max(spells[number], share), fleet.opens_s)
+        for number in mixed
+    ]
     over = [slotted(spells[n], edges) for n, (edges, _) in zip(mixed, chosen, strict=True)]
     for pack in _packs(over):
         answer, spent = least_cost(*joined([over[i] for i in pack]), fleet, SECONDS_MAX)
@@ -203,6 +213,11 @@ def _floor(spell: Load, fleet: FleetTerms) -> float:
     return max(by_work, whole_quanta(spacing_floor(spell, fleet) * (1.0 - ROUNDING), 0, fleet))
 
 
+def _pairs_max(spell: Load, share: float) -> int:
+    """Return how many pairs a spell may have, given the share of each demand."""
+    return min(PAIRS_MAX, max(SPELL_PAIRS_MIN, int(share * len(spell))))
+
+
 def _is_plain(spell: Load, fleet: FleetTerms) -> bool:
     """Tell whether a programme could not tell more of a spell than the floor does."""
     return len(spell) == 1 and len(fleet.types) == 1 and fleet.nodes_max == math.inf
@@ -220,7 +235,9 @@ def _by_quantum(load: Load, fleet: FleetTerms) -> _Spent:
     mixed = [number for number, spell in enumerate(spells) if not _is_plain(spell, fleet)]
     if not mixed:
         return _Spent(costs)
-    slots = _slots_a_quantum(max((spells[n] for n in mixed), key=len), fleet, QUANTA_PAIRS_MAX)
+    largest = max((spells[n] for n in mixed), key=len)
+    pairs_max = min(QUANTA_PAIRS_MAX, _pairs_max(largest, ALL_PAIRS_MAX / len(load)))
+    slots = _slots_a_quantum(largest, fleet, pairs_max)
     if slots is None:
         return _Spent(costs)
     over = [slotted(spells[n], quantum_edges(spells[n], fleet, slots)) for n in mixed]
