@@ -63,8 +63,9 @@ EVENTS_MAX = 200_000_000
 AFTERMATH_S_MAX = 6 * 3600.0
 """A fleet that still stands this long after the last delivery is taken to stand for ever [s]."""
 
-STALLED_S_MAX = 30 * 86400.0
-"""A run in which nothing arrives and no part ends for so long [s] is given up."""
+STALLED_S_MAX = 86400.0
+"""A run in which tasks wait and nothing arrives, runs or ends for so long [s] is given up, unless
+they wait for the money of the next period."""
 
 Watch = Callable[[AnyEvent, list[AnyCommand]], None]
 """Is shown each step."""
@@ -197,12 +198,19 @@ class World:
         if self._has_more or self._ticking or self.errands or self.planner.books.desk.pages:
             self._busy_until = self.now
             if self.errands and self.now > self._progress_at + STALLED_S_MAX:
-                raise _endless(f"for {STALLED_S_MAX / 86400:.0f} days of its own time")
+                self._refuse_stalling()
             return self.now if coming_at == math.inf else None
         if not self._plays_out or len(self.nodes) <= self.planner.settings.scaling.nodes_min:
             return self.now
         last_at = self._busy_until + AFTERMATH_S_MAX
         return last_at if coming_at > last_at else None
+
+    def _refuse_stalling(self) -> None:
+        scaling = self.planner.settings.scaling
+        patience_s = STALLED_S_MAX + (0.0 if scaling.budget is None else scaling.budget_period_s)
+        runs = any(node.running for node in self.nodes.values())
+        if not runs and self.now > self._progress_at + patience_s:
+            raise _endless(f"for {patience_s / 3600.0:.0f} h of its own time")
 
     def _expect(self, event: AnyEvent | None) -> None:
         """Let the next outside event come at its instant; those after it are not yet drawn."""
