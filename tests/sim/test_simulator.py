@@ -9,16 +9,24 @@ import pytest
 
 import planner.progress
 import planner.steering
+from planner.core import Planner
 from planner.events import NodeRefused
 from planner.fleet import Fleet, Node, Roll
-from planner.journal import encode_step
+from planner.journal import (
+    Header,
+    decode_snapshot,
+    encode_snapshot,
+    encode_step,
+    read_steps,
+    replay,
+)
 from planner.lifecycle import NodeState
 from planner.scaling.view import Release
 from sim.checkers import Breach
 from sim.scenario import Bursts, Faults, NodeType, Scenario, Stream, Truth
 from sim.simulator import Trial, simulate
 from sim.world import EndlessRun
-from tests.sim.faulty import faulty, run
+from tests.sim.faulty import POLICIES, faulty, run
 
 SLICE, CAMPAIGN = 40, 1000
 """Faulty seeds of every run of the tests, and of the full campaign."""
@@ -45,6 +53,23 @@ def test_a_run_is_a_function_of_scenario_and_seed() -> None:
     first = steps(faulty(3), Trial(seed=3))
     assert first == steps(faulty(3), Trial(seed=3))
     assert first != steps(faulty(3), Trial(seed=4))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_simulated_journal_replays_and_goes_on_after_restarts(seed: int) -> None:
+    scenario, trial = faulty(seed), Trial(policy=POLICIES[seed % len(POLICIES)], seed=seed)
+    lines: list[bytes] = []
+    simulate(
+        scenario, trial, watch=lambda event, commands: lines.append(encode_step(event, commands))
+    )
+    header = Header(build="test", settings=trial.settings(scenario))
+    steps = list(read_steps(lines))
+    assert replay(header, steps) == (len(steps), None)
+    planner = Planner(header.settings)
+    for number, step in enumerate(steps):
+        if number % 11 == 0:
+            planner = Planner.restore(decode_snapshot(encode_snapshot(planner.snapshot())))
+        assert tuple(planner.handle(step.event)) == step.commands, f"step {number}"
 
 
 def test_policies_meet_the_same_luck() -> None:
