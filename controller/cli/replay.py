@@ -30,7 +30,7 @@ from planner.commands import (
 )
 from planner.errors import BrokenJournal
 from planner.journal import Difference, Header, Step, decode_header, read_steps, replay
-from planner.scaling.catalogue import Policies
+from sim.baselines.catalogue import AllPolicies
 from sim.traces.native import PACKED
 
 
@@ -72,7 +72,7 @@ def _compare(header: Header, steps: Iterator[Step], as_json: bool) -> Exit:
     count, difference = replay(
         header,
         shown,
-        Policies(),
+        AllPolicies(),
         watch=lambda step: commands.update(type(c).__name__ for c in step.commands),
     )
     if as_json:
