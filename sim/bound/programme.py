@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import LinearConstraint, linprog, milp
 from scipy.sparse import csr_array
 
+from sim.bound.silence import silenced
 from sim.bound.terms import Floats, Ints
 
 
@@ -107,17 +108,18 @@ class Programme:
         costs, whole = np.concatenate(self._costs), np.concatenate(self._whole)
         at_most, at_most_sides = self.at_most.matrix(self._width)
         exactly, exactly_sides = self.exactly.matrix(self._width)
-        found = linprog(
-            costs,
-            A_ub=at_most,
-            b_ub=at_most_sides,
-            A_eq=exactly,
-            b_eq=exactly_sides,
-            bounds=np.column_stack([np.zeros(self._width), np.concatenate(self._most)]),
-            integrality=whole if whole.any() else None,
-            method="highs",
-            options={"time_limit": seconds_max},
-        )
+        with silenced():
+            found = linprog(
+                costs,
+                A_ub=at_most,
+                b_ub=at_most_sides,
+                A_eq=exactly,
+                b_eq=exactly_sides,
+                bounds=np.column_stack([np.zeros(self._width), np.concatenate(self._most)]),
+                integrality=whole if whole.any() else None,
+                method="highs",
+                options={"time_limit": seconds_max},
+            )
         solved = found.status == 0
         value = float(costs @ found.x) if found.x is not None else np.inf
         proven = value if solved else -np.inf
@@ -141,16 +143,17 @@ class Programme:
             (*self.at_most.matrix(self._width), -np.inf),
             (*self.exactly.matrix(self._width), None),
         ]
-        found = milp(
-            np.concatenate(self._costs),
-            integrality=np.concatenate(self._whole),
-            bounds=(0.0, np.concatenate(self._most)),
-            constraints=[
-                LinearConstraint(matrix, right if low is None else low, right)
-                for matrix, right, low in sides
-                if matrix is not None
-            ],
-            options={"mip_rel_gap": gap, "node_limit": branches_max},
-        )
+        with silenced():
+            found = milp(
+                np.concatenate(self._costs),
+                integrality=np.concatenate(self._whole),
+                bounds=(0.0, np.concatenate(self._most)),
+                constraints=[
+                    LinearConstraint(matrix, right if low is None else low, right)
+                    for matrix, right, low in sides
+                    if matrix is not None
+                ],
+                options={"mip_rel_gap": gap, "node_limit": branches_max},
+            )
         values: Floats | None = found.x
         return values
