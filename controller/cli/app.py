@@ -23,7 +23,9 @@ ARCHIVE_HELP = "Folder or fsspec URL of an Argo archive (GDAC layout)."
 ArchiveFolder = Annotated[str | None, typer.Option("--archive", help=ARCHIVE_HELP)]
 Policy = Annotated[
     str,
-    typer.Option("--policy", help="Scaling policy: prefix, none, static, dynamic or a plug-in."),
+    typer.Option(
+        "--policy", help="Scaling policy: prefix, none, static, dynamic, lookahead or a plug-in."
+    ),
 ]
 OtherPolicy = Annotated[
     str | None, typer.Option("--policy", help="Scaling policy, instead of the settings'.")

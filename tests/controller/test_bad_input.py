@@ -152,7 +152,7 @@ def test_names_of_no_policy_and_no_partitioner(
 ) -> None:
     told = refused("--subscriptions", wishes, "--policy", "prefx")
     assert told.startswith("--policy: no plug-in of slackwater.policies is called 'prefx'.")
-    assert "Did you mean 'prefix'? There are: dynamic, none, prefix, static" in told
+    assert "Did you mean 'prefix'? There are: dynamic, lookahead, none, prefix, static" in told
     path = tmp_path / "slackwater.yaml"
     path.write_text("planner: {scaling: {policy: statc}}")
     told = refused("--subscriptions", wishes, "--config", path)

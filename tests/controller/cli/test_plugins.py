@@ -83,6 +83,7 @@ def test_what_is_built_in_is_listed(command: Command) -> None:
     assert set(listed.values()) == {"slackwater"}
     assert {name for kind, name in listed if kind == "policy"} == {
         "dynamic",
+        "lookahead",
         "none",
         "prefix",
         "static",
