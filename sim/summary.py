@@ -91,10 +91,10 @@ def verdict(choices: Sequence[Choice]) -> str:
     first = choices[0]
     whole = [choice for choice in choices if choice.met_all]
     if not whole:
-        rate = f"{100 * first.on_time / first.due:.1f} %"
+        counted = f"{first.on_time:,} of {first.due:,}"
         who = f"{first.label} met" if len(choices) == 1 else f"{first.label} came nearest with"
         none = "Not all deadlines were met" if len(choices) == 1 else "No choice met all deadlines"
-        return f"{none}: {who} {rate} of them, at a cost of {first.cost.mean:.4g}."
+        return f"{none}: {who} {counted}, at a cost of {first.cost.mean:.4g}."
     best = whole[0]
     runs = f" of {best.runs} runs" if best.runs > 1 else ""
     told = f"{best.label} met all {best.due:,} deadlines{runs}{_at(best)}"

@@ -148,7 +148,7 @@ def test_choices_are_ranked_by_hits_then_cost_and_compared_seed_by_seed() -> Non
 
 def test_where_none_met_all_the_verdict_says_who_came_nearest() -> None:
     assert verdict(summary_of(ROWS[4:])) == (
-        "No choice met all deadlines: late came nearest with 95.0 % of them, at a cost of 0.5."
+        "No choice met all deadlines: late came nearest with 19 of 20, at a cost of 0.5."
     )
     assert verdict(summary_of([])) == "Nothing was run to its end."
     unbounded = summary_of([row("dear", 1, 10, 3.0, bound_cost=None)])
