@@ -15,7 +15,7 @@ from planner.events import (
 )
 from planner.model import PartSpec, Subscription, View, product_id
 from sim.chance import Chance
-from sim.scenario import Bursts, Standing, Stream
+from sim.scenario import Bursts, Drawn, DrawnJobs, Standing, Stream
 from sim.workload import APPLICATION, COSTS, DATASET, EVERYWHERE, Job, part_of
 
 BEGINS_AT = 1_767_225_600.0
@@ -44,7 +44,7 @@ def stream_jobs(load: Stream, chance: Chance) -> Iterator[Job]:
             yield _job(load, chance, f"j{number}", BEGINS_AT + after_s)
 
 
-def _job(load: Bursts | Stream, chance: Chance, name: str, at: float) -> Job:
+def _job(load: DrawnJobs, chance: Chance, name: str, at: float) -> Job:
     return Job(
         id=name,
         at=at,
@@ -55,7 +55,7 @@ def _job(load: Bursts | Stream, chance: Chance, name: str, at: float) -> Job:
     )
 
 
-def parts_of(load: Bursts | Stream | Standing, chance: Chance, name: str) -> tuple[float, ...]:
+def parts_of(load: Drawn, chance: Chance, name: str) -> tuple[float, ...]:
     """Return the predicted lengths of a task's parts: uneven, and together its work [s]."""
     work_s = chance.between(*load.work_s, "work", name)
     uneven = load.unevenness

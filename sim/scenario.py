@@ -31,7 +31,33 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Bursts(Strict):
+class Drawn(Strict):
+    """Tasks whose work is drawn.
+
+    Parameters
+    ----------
+    deadline_s, work_s : pair of float
+        Of a task: time to its deadline [s], predicted work [reference s].
+    parts : int
+    unevenness : float
+        Parts are drawn from ``1 - unevenness`` to ``1 + unevenness`` times alike.
+    product_bytes : int
+    """
+
+    deadline_s: Range
+    work_s: Range
+    parts: Count = 8
+    unevenness: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.4
+    product_bytes: Annotated[int, Field(ge=0)] = 0
+
+
+class DrawnJobs(Drawn):
+    """Jobs, of which each part reads so many bytes: a pair."""
+
+    part_bytes: Range = (0.0, 0.0)
+
+
+class Bursts(DrawnJobs):
     """Many jobs at once, again and again.
 
     Parameters
@@ -41,29 +67,15 @@ class Bursts(Strict):
         From one burst to the next [s].
     tasks : pair of int
         Jobs of a burst.
-    deadline_s, work_s : pair of float
-        Of a job: time to its deadline [s], predicted work [reference s].
-    parts : int
-    unevenness : float
-        The longest part over the shortest is about ``1 + unevenness`` to ``1 - unevenness``.
-    part_bytes : pair of float
-        Read by each part [bytes].
-    product_bytes : int
     """
 
     kind: Literal["bursts"] = "bursts"
     bursts: Count = 1
     every_s: Positive = 2700.0
     tasks: tuple[int, int]
-    deadline_s: Range
-    work_s: Range
-    parts: Count = 8
-    unevenness: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.4
-    part_bytes: Range = (0.0, 0.0)
-    product_bytes: Annotated[int, Field(ge=0)] = 0
 
 
-class Stream(Strict):
+class Stream(DrawnJobs):
     """Jobs that arrive one by one at random, at a rate that may swing over the day.
 
     Parameters
@@ -80,15 +92,9 @@ class Stream(Strict):
     hours: Positive
     swing: Share = 0.0
     swing_s: Positive = 86400.0
-    deadline_s: Range
-    work_s: Range
-    parts: Count = 8
-    unevenness: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.4
-    part_bytes: Range = (0.0, 0.0)
-    product_bytes: Annotated[int, Field(ge=0)] = 0
 
 
-class Standing(Strict):
+class Standing(Drawn):
     """Subscriptions that every update of a dataset concerns.
 
     Parameters
@@ -96,21 +102,13 @@ class Standing(Strict):
     subscriptions : int
     updates : int
         After the first state, one every `every_s` [s].
-    work_s : pair of float
-        Of the task that an update makes of a subscription [reference s].
-    deadline_s : pair of float
-        Of a subscription, after each update [s].
     """
 
     kind: Literal["standing"]
     subscriptions: Count
     updates: Count = 1
     every_s: Positive = 86400.0
-    deadline_s: Range
-    work_s: Range
     parts: Count = 1
-    unevenness: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.4
-    product_bytes: Annotated[int, Field(ge=0)] = 0
 
 
 class Archived(Strict):

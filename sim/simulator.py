@@ -25,7 +25,7 @@ from sim.luck import Luck
 from sim.metrics import Outcome, Tally
 from sim.scenario import Bursts, NodeType, Scenario, Standing, Stream
 from sim.workload import Job, JobsLoad, Load
-from sim.world import World
+from sim.world import Watch, World
 
 OpenLoad = Callable[[Scenario, int], Load]
 """Returns the load of a scenario under a seed."""
@@ -135,7 +135,7 @@ def open_load(scenario: Scenario, seed: int) -> Load:
             return JobsLoad(lambda: stream_jobs(load, chance), withdrawn_after_s)
         case Standing():
             return StandingLoad(load, chance)
-    raise NotImplementedError(load.kind)
+    raise AssertionError(f"a load of kind {load.kind} is opened by who may read files")
 
 
 def simulate(
@@ -176,33 +176,28 @@ def simulate(
     """
     policies = AllPolicies() if policies is None else policies
     settings = trial.settings(scenario)
-    world_of, allowed = _fitted(scenario, settings, policies[settings.scaling.policy])
+    fitted, allowed = _fitted(scenario, settings, policies[settings.scaling.policy])
     load = load or open_load(scenario, trial.seed)
-    luck = Luck(world_of, load, trial.seed)
+    luck = Luck(fitted, load, trial.seed)
     planner = Planner(allowed, policies)
-    watches: list[Callable[[AnyEvent, list[AnyCommand]], None]] = []
     advisor = Advisor(planner.books) if settings.scaling.policy == "lookahead" else None
+    watches: list[Watch] = []
     world = World(
         planner,
         luck,
         lambda event, commands: _show(watches, event, commands),
         advise=advisor.advise if advisor else lambda at: None,
     )
-    tally, asked = Tally(planner.books), _Asked(world, luck)
-    checkers = Checkers(world)
-    watches.append(tally.see)
-    watches += [advisor.see] if advisor else []
-    watches += [asked.see] if with_demands else []
-    watches += [checkers.see] if checked else []
-    watches += [watch] if watch else []
+    tally, asked, checkers = Tally(planner.books), _Asked(world, luck), Checkers(world)
+    watches += [tally.see, *([advisor.see] if advisor else ()), *([watch] if watch else ())]
+    watches += [*([asked.see] if with_demands else ()), *([checkers.see] if checked else ())]
     began_s = time.process_time()
     try:
-        ended_at = world.run(_with_offers(load, world_of))
+        ended_at = world.run(_with_offers(load, fitted))
         if checked:
             checkers.end()
     except AssertionError as breach:  # Of the checkers, or of the planner itself.
-        again = reproduction(scenario, trial, source)
-        raise Breach(f"{breach} (again: {again})") from breach
+        raise Breach(f"{breach} (again: {reproduction(scenario, trial, source)})") from breach
     return Run(
         scenario=scenario,
         trial=trial,
@@ -224,11 +219,7 @@ def reproduction(scenario: Scenario, trial: Trial, source: Sequence[str] = ()) -
     return shlex.join(words)
 
 
-def _show(
-    watches: Sequence[Callable[[AnyEvent, list[AnyCommand]], None]],
-    event: AnyEvent,
-    commands: list[AnyCommand],
-) -> None:
+def _show(watches: Sequence[Watch], event: AnyEvent, commands: list[AnyCommand]) -> None:
     for watch in watches:
         watch(event, commands)
 

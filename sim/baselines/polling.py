@@ -9,6 +9,7 @@ When nothing waits, runs or stands beyond the least fleet the rule sleeps until 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, Generic, TypeVar
 
@@ -33,7 +34,7 @@ MemoryT = TypeVar("MemoryT", bound=Polled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PollingRule(Generic[MemoryT]):
+class PollingRule(ABC, Generic[MemoryT]):
     """A policy that polls. A rule fills in `poll`, and where it needs them `always` and `idles`.
 
     Parameters
@@ -80,9 +81,9 @@ class PollingRule(Generic[MemoryT]):
         """Return the room that is left in the fleet."""
         return view.nodes_allowed if view.offers else 0
 
+    @abstractmethod
     def poll(self, memory: MemoryT, situation: Situation) -> tuple[MemoryT, Wanted]:
         """Return what one poll decides."""
-        raise NotImplementedError
 
     def always(self, memory: MemoryT, view: ScalingView) -> tuple[MemoryT, Wanted]:
         """Return what happens at any time: nodes that leave by themselves, a window that closes."""
