@@ -84,7 +84,8 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 
 # `make lock` keeps the pins that still fit; `make lock ARGS=--upgrade` takes the newest releases.
 COMPILE = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-    --no-emit-index-url --no-annotate --quiet --custom-compile-command 'make lock' $(ARGS)
+    --no-emit-index-url --no-annotate --quiet --constraint requirements/limits.txt \
+    --custom-compile-command 'make lock' $(ARGS)
 
 lock: ## pin the dependencies of pyproject.toml in requirements/ (needs uv)
 	@test -n '$(UV)' || { echo 'make lock needs uv: python3 -m pip install uv' >&2; exit 1; }
