@@ -13,6 +13,23 @@ from controller.apps.command.placeholders import placed
 from controller.config.checked import check
 from controller.config.commands import CommandSettings
 from controller.config.mirror import Orders, Rules, build, model_of
+from controller.config.ranges import (
+    COUNT,
+    NOT_NEGATIVE,
+    POSITIVE,
+    QUANTILE,
+    Count,
+    Host,
+    NotNegative,
+    Positive,
+)
+from controller.config.serving import (
+    ApiSettings,
+    NotifySettings,
+    ServiceSettings,
+    SourcesSettings,
+    StoreSettings,
+)
 from controller.config.yaml_lines import Document, Fault, Where, read_document
 from planner.settings import (
     CuttingSettings,
@@ -26,16 +43,8 @@ ARGO_DOI = "10.17882/42182"
 """Persistent identifier of the Argo dataset."""
 
 _ANY: Any = None
-_POSITIVE = Field(gt=0)
-_NOT_NEGATIVE = Field(ge=0)
-_COUNT = Field(ge=1)
-_QUANTILE = Field(gt=0, lt=1)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
-
-Positive = Annotated[float, _POSITIVE]
-NotNegative = Annotated[float, _NOT_NEGATIVE]
-Count = Annotated[int, _COUNT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +144,22 @@ class DeliverySettings:
         Folders or fsspec URLs; the first is the default.
     schemes : tuple of str
         fsspec's names of the file systems allowed.
+    hosts : tuple of str
+        Hosts that a destination may name; empty are those that roots name.
+    options_file : str
+        YAML file of what each scheme is opened with, such as credentials; never in these settings.
+    attempts_s : tuple of float
+        Pauses before the second try at a delivery and each further one [s].
+    retention_days : float
+        Products are kept this long [days]; 0 is for ever.
     """
 
     roots: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ("file",)
+    hosts: tuple[Host, ...] = ()
+    options_file: str = ""
+    attempts_s: tuple[NotNegative, ...] = (1.0, 5.0, 30.0, 120.0, 600.0)
+    retention_days: NotNegative = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +170,12 @@ class EngineSettings:
     ----------
     lease_s : float
         A worker not heard of for this long [s] has lost its attempts.
+    orphan_s : float
+        A worker that cannot reach the scheduler for this long [s] exits.
     """
 
     lease_s: Positive = 30.0
+    orphan_s: Positive = 300.0
 
 
 def _named(what: str) -> AfterValidator:
@@ -181,6 +205,11 @@ class Settings:
         By the alias that subscriptions may use instead of the identifier.
     delivery : DeliverySettings
     engine : EngineSettings
+    service : ServiceSettings
+    store : StoreSettings
+    api : ApiSettings
+    sources : SourcesSettings
+    notify : NotifySettings
     """
 
     planner: PlannerSettings = field(default_factory=PlannerSettings)
@@ -193,6 +222,11 @@ class Settings:
     )
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    service: ServiceSettings = field(default_factory=ServiceSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
+    sources: SourcesSettings = field(default_factory=SourcesSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
 
 
 RULES: Rules = {
@@ -204,37 +238,37 @@ RULES: Rules = {
     },
     CuttingSettings: {
         "partitioner": _ANY,
-        "parts_per_worker": _COUNT,
-        "part_s_min": _NOT_NEGATIVE,
-        "part_s_max": _POSITIVE,
-        "parts_max": _COUNT,
+        "parts_per_worker": COUNT,
+        "part_s_min": NOT_NEGATIVE,
+        "part_s_max": POSITIVE,
+        "parts_max": COUNT,
     },
     ScalingSettings: {
         "policy": _ANY,
-        "nodes_min": _NOT_NEGATIVE,
-        "nodes_max": _COUNT,
-        "budget": _NOT_NEGATIVE,
-        "budget_period_s": _POSITIVE,
-        "launch_quantile": _QUANTILE,
-        "removal_quantile": _QUANTILE,
-        "boot_launch_quantile": _QUANTILE,
-        "boot_lost_quantile": _QUANTILE,
-        "best_effort_s": _POSITIVE,
+        "nodes_min": NOT_NEGATIVE,
+        "nodes_max": COUNT,
+        "budget": NOT_NEGATIVE,
+        "budget_period_s": POSITIVE,
+        "launch_quantile": QUANTILE,
+        "removal_quantile": QUANTILE,
+        "boot_launch_quantile": QUANTILE,
+        "boot_lost_quantile": QUANTILE,
+        "best_effort_s": POSITIVE,
         "put_off_launches": _ANY,
-        "margin_s": _NOT_NEGATIVE,
-        "threshold_s": _NOT_NEGATIVE,
-        "factor_s": _NOT_NEGATIVE,
-        "signal_interval_s": _NOT_NEGATIVE,
-        "judge_interval_s": _NOT_NEGATIVE,
-        "registration_s_max": _POSITIVE,
+        "margin_s": NOT_NEGATIVE,
+        "threshold_s": NOT_NEGATIVE,
+        "factor_s": NOT_NEGATIVE,
+        "signal_interval_s": NOT_NEGATIVE,
+        "judge_interval_s": NOT_NEGATIVE,
+        "registration_s_max": POSITIVE,
     },
     DispatchSettings: {
         "order": Literal["deadline", "importance", "laxity"],
-        "attempts_max": _COUNT,
-        "retry_s": _NOT_NEGATIVE,
-        "retry_s_max": _NOT_NEGATIVE,
-        "reserve_part_s_max": _NOT_NEGATIVE,
-        "matches_per_step_max": _COUNT,
+        "attempts_max": COUNT,
+        "retry_s": NOT_NEGATIVE,
+        "retry_s_max": NOT_NEGATIVE,
+        "reserve_part_s_max": NOT_NEGATIVE,
+        "matches_per_step_max": COUNT,
     },
 }
 """What each of the planner's settings may be; plug-ins' names are judged where they are loaded."""
@@ -248,6 +282,7 @@ ORDERS: Orders = {
     ),
     DispatchSettings: (("retry_s", "retry_s_max"),),
     NodeTypeSettings: (("slots", "slots_max"),),
+    EngineSettings: (("lease_s", "orphan_s"),),
 }
 """Pairs of settings of which the first may not be above the second."""
 

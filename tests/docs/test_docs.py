@@ -180,7 +180,7 @@ def shown(default: object) -> str:
         case bool():
             return str(default).lower()
         case tuple():
-            return ", ".join(default) or "empty"
+            return ", ".join(map(shown, default)) or "empty"
         case float() if default.is_integer():
             return str(int(default))
         case float():
