@@ -39,6 +39,16 @@ class StorageError(SlackwaterError):
         self.retry = retry
 
 
+class Fenced(SlackwaterError):
+    """Another service has taken the store over; this one may write no more."""
+
+
+class Overloaded(SlackwaterError):
+    """More is under way than the service will hold; the same request may be made again later."""
+
+    retry = True
+
+
 class DeliveryError(SlackwaterError):
     """A destination does not take a product.
 

@@ -1,7 +1,7 @@
-"""The loop: what happened goes through the planner, into the journal, and out to those who act.
+"""The loop: what happened goes through the planner, into the record, and out to those who act.
 
-One thread owns the planner. Everybody else (engine, node keeper, pools) only puts events into the
-inbox. A batch of events is handled in memory and written whole; only then is anything acted on.
+One thread owns the planner. Everybody else (engine, node keeper, pools, API) only puts letters into
+the inbox. A batch is handled in memory and written whole; only then is anything acted on.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import queue
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from controller.errors import StorageError
+from controller.errors import Overloaded, StorageError
 from planner.commands import AnyCommand, WakeAt
 from planner.core import Planner
+from planner.errors import SlackwaterError
 from planner.events import AnyEvent, Ticked
 from planner.journal import Header, encode_header, encode_step
 
@@ -27,30 +29,108 @@ IDLE_S_MAX = 0.5
 """The loop looks up at least this often [s], so that a request to stop is heard soon."""
 
 
-class Inbox:
-    """Where everybody puts what has happened; any thread may."""
+INBOX_MAX = 100_000
+"""Letters that may wait [count] before those from outside are refused: some seconds of work."""
 
-    def __init__(self) -> None:
-        self._events: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
+MEND_S = 1.0
+"""After a batch that could not be written the next is tried so much later [s]."""
+
+Settled = Callable[[SlackwaterError | None], None]
+"""Is told once that a letter is durable, or why it was refused."""
+
+Step = tuple[AnyEvent, list[AnyCommand]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What happened, on its way to the planner.
+
+    Parameters
+    ----------
+    event : AnyEvent
+    message_id : str
+        Of a message from outside; one that was taken in already changes nothing.
+    settled : callable or None
+        Whoever waits to hear that it is durable.
+    """
+
+    event: AnyEvent
+    message_id: str = ""
+    settled: Settled | None = None
+
+    @property
+    def is_from_outside(self) -> bool:
+        """Whether its sender keeps it until it is durable, and will send it again."""
+        return bool(self.message_id) or self.settled is not None
+
+    def settle(self, fault: SlackwaterError | None = None) -> None:
+        """Tell its sender what became of it."""
+        if self.settled is not None:
+            self.settled(fault)
+
+
+class Inbox:
+    """Where everybody puts what has happened; any thread may.
+
+    Parameters
+    ----------
+    letters_max : int
+        When so many wait, no more are taken from outside. What the service's own hands report is
+        always taken: they have no more under way than they were told to do.
+    """
+
+    def __init__(self, letters_max: int = INBOX_MAX) -> None:
+        self._letters: queue.SimpleQueue[Letter] = queue.SimpleQueue()
+        self._letters_max = letters_max
 
     def put(self, event: AnyEvent) -> None:
-        """Take an event in."""
-        self._events.put(event)
+        """Take in what our own hands report."""
+        self._letters.put(Letter(event=event))
 
-    def batch(self, patience_s: float) -> list[AnyEvent]:
-        """Wait at most this long [s] for an event, then return all that are there."""
-        events: list[AnyEvent] = []
+    def post(self, letter: Letter) -> None:
+        """Take in a letter from outside.
+
+        Raises
+        ------
+        Overloaded
+            Too many wait.
+        """
+        if self._letters.qsize() >= self._letters_max:
+            raise Overloaded(
+                f"{self._letters_max} messages wait to be taken in", fix="Send it again later"
+            )
+        self._letters.put(letter)
+
+    def batch(self, patience_s: float) -> list[Letter]:
+        """Wait at most this long [s] for a letter, then return all that are there."""
+        letters: list[Letter] = []
         try:
-            events.append(self._events.get(timeout=patience_s))
-            while len(events) < BATCH_MAX:
-                events.append(self._events.get_nowait())
+            letters.append(self._letters.get(timeout=patience_s))
+            while len(letters) < BATCH_MAX:
+                letters.append(self._letters.get_nowait())
         except queue.Empty:
             pass
-        return events
+        return letters
 
 
 Watch = Callable[[AnyEvent, list[AnyCommand]], None]
 """Is shown each step after it is durable: progress bars, notices, decision logs."""
+
+
+class Record(Protocol):
+    """Where the loop writes what happened, before anything is acted on."""
+
+    def is_known(self, message_id: str) -> bool:
+        """Tell whether a message from outside was taken in already."""
+
+    def append(self, planner: Planner, steps: Sequence[Step], messages: Sequence[str]) -> None:
+        """Write a batch that the planner has taken in, and return when it is durable.
+
+        Raises
+        ------
+        StorageError
+            Nothing of it was written.
+        """
 
 
 class Outbox(Protocol):
@@ -85,7 +165,11 @@ class JournalFile:
             self.close()
             raise
 
-    def append(self, steps: Iterable[tuple[AnyEvent, list[AnyCommand]]]) -> None:
+    def is_known(self, message_id: str) -> bool:
+        """Tell that no message was taken in before: a run has none from outside."""
+        return False
+
+    def append(self, planner: Planner, steps: Sequence[Step], messages: Sequence[str]) -> None:
         """Write steps and return when they are durable."""
         self._write(b"".join(encode_step(event, commands) for event, commands in steps))
 
@@ -120,51 +204,113 @@ class Service:
     Parameters
     ----------
     planner : Planner
-    journal : JournalFile
+    record : Record
     inbox : Inbox
     outbox : Outbox
     watch : callable, optional
+    mend : callable, optional
+        After a batch that could not be written: returns a planner as the record has it. Without
+        it such a fault ends the loop.
+    clock : callable
+        Returns the time [POSIX s].
+
+    Attributes
+    ----------
+    fault : StorageError or None
+        Why nothing can be taken in now.
+    is_winding_down : bool
+        Set it to begin nothing more: what is commanded is recorded, for the next service to do.
     """
 
     def __init__(
         self,
         planner: Planner,
-        journal: JournalFile,
+        record: Record,
         inbox: Inbox,
         outbox: Outbox,
         watch: Watch = lambda event, commands: None,
+        *,
+        mend: Callable[[], Planner] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.planner = planner
-        self._journal = journal
+        self.fault: StorageError | None = None
+        self.is_winding_down = False
+        self._record = record
         self._inbox = inbox
         self._outbox = outbox
         self._watch = watch
+        self._mend = mend
+        self._clock = clock
+        self._held: list[Letter] = []
         # A planner that was restored has asked for its wake-up in another life.
         self._wake_at = planner.books.desk.woken_for
 
     def run(self, done: Callable[[Planner], bool]) -> None:
         """Handle events until `done` says that nothing is left to do."""
         while not done(self.planner):
-            batch = self._inbox.batch(self._patience_s())
-            now = time.time()
-            if batch or self._is_awake(now):
-                self._step(batch, now)
+            letters = self._inbox.batch(self._patience_s())
+            now = self._clock()
+            if letters or self._held or self._is_awake(now):
+                self.handle([*self._held, *letters], now)
 
-    def _step(self, batch: list[AnyEvent], now: float) -> None:
-        steps = [(event, self.planner.handle(event)) for event in batch]
+    def handle(self, letters: Sequence[Letter], now: float) -> None:
+        """Take one batch in at an instant [POSIX s], record it, and act on it."""
+        self._held = []
+        letters = self._unknown(letters)
+        steps = [(each.event, self.planner.handle(each.event)) for each in letters]
         tick = Ticked(at=now)
         commands = self.planner.handle(tick)
         if self.planner.changed:
             steps.append((tick, commands))
-        self._journal.append(steps)
+        try:
+            messages = [each.message_id for each in letters if each.message_id]
+            self._record.append(self.planner, steps, messages)
+        except StorageError as fault:
+            self._start_over(letters, fault)
+            return
+        self.fault = None
+        for letter in letters:
+            letter.settle()
         for event, answer in steps:
             self._watch(event, answer)
         self._act([command for _, answer in steps for command in answer])
 
+    def _unknown(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Leave out messages that were taken in before, and settle them."""
+        seen: set[str] = set()
+        fresh: list[Letter] = []
+        for letter in letters:
+            name = letter.message_id
+            if name and (name in seen or self._record.is_known(name)):
+                letter.settle()
+                continue
+            seen.add(name)
+            fresh.append(letter)
+        return fresh
+
+    def _start_over(self, letters: Sequence[Letter], fault: StorageError) -> None:
+        """Forget a batch that could not be written; what our own hands reported is kept for later.
+
+        Raises
+        ------
+        StorageError
+            Nothing suggests that it will be any better.
+        """
+        if self._mend is None or not fault.retry:
+            raise fault
+        self.fault = fault
+        self._held = [each for each in letters if not each.is_from_outside]
+        for letter in letters:
+            letter.settle(fault)
+        self.planner = self._mend()
+        self._wake_at = self._clock() + MEND_S
+
     def _act(self, commands: list[AnyCommand]) -> None:
         wakes = [command.wake_at for command in commands if isinstance(command, WakeAt)]
         self._wake_at = wakes[-1] if wakes else self._wake_at
-        self._outbox.carry_out(c for c in commands if not isinstance(c, WakeAt))
+        if not self.is_winding_down:
+            self._outbox.carry_out(c for c in commands if not isinstance(c, WakeAt))
 
     def _is_awake(self, now: float) -> bool:
         if self._wake_at is None or now < self._wake_at:
@@ -173,6 +319,8 @@ class Service:
         return True
 
     def _patience_s(self) -> float:
+        if self.fault is not None:
+            return MEND_S
         if self._wake_at is None:
             return IDLE_S_MAX
-        return min(IDLE_S_MAX, max(0.0, self._wake_at - time.time()))
+        return min(IDLE_S_MAX, max(0.0, self._wake_at - self._clock()))

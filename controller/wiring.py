@@ -19,7 +19,7 @@ from controller.engines.dask import DaskEngine
 from controller.history import Histories
 from controller.nodes.keeper import NodeKeeper
 from controller.nodes.process import ProcessNodes, ProcessNodeType
-from controller.ports import Application, Dataset
+from controller.ports import Application, Dataset, Report
 from controller.service import Inbox, JournalFile, Service, Watch
 from planner.commands import AnyCommand
 from planner.core import Planner
@@ -50,30 +50,35 @@ def working_folders(parent: Path | None = None) -> Iterator[Folders]:
         yield folders
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """Those who act: where nodes come from, who keeps them, and who carries commands out."""
+
+    nodes: ProcessNodes
+    keeper: NodeKeeper
+    dispatcher: Dispatcher
+
+
 @contextmanager
-def running_service(
+def hands(
     *,
     settings: Settings,
     datasets: Mapping[str, Dataset],
     destinations: Destinations,
     folders: Folders,
-    journal: Path | None,
-    watch: Watch,
     histories: Histories,
-) -> Iterator[tuple[Service, Inbox]]:
-    """Start engine, nodes and pools around a planner; at the end nothing is left running."""
-    inbox = Inbox()
+    report: Report,
+) -> Iterator[Hands]:
+    """Start engine, nodes and pools; at the end nothing is left running."""
     with ExitStack() as ends:
-        log = JournalFile(journal, Header(build=BUILD, settings=settings.planner))
-        ends.callback(log.close)
         hung = _HungWorkers()
-        engine = DaskEngine(inbox.put, lease_s=settings.engine.lease_s, on_hung=hung.kill)
+        engine = DaskEngine(report, lease_s=settings.engine.lease_s, on_hung=hung.kill)
         ends.callback(engine.close)
         applications = {name: dataset.application for name, dataset in datasets.items()}
         nodes = _process_nodes(settings, engine, folders, applications.values())
         hung.nodes = nodes
         ends.callback(nodes.close)
-        keeper = NodeKeeper(nodes, inbox.put)
+        keeper = NodeKeeper(nodes, report)
         ends.callback(keeper.close)
         dispatcher = Dispatcher(
             applications=applications,
@@ -85,17 +90,46 @@ def running_service(
                 folders.staging, preload=[a.combine.__module__ for a in applications.values()]
             ),
             histories=histories,
-            report=inbox.put,
+            report=report,
         )
         ends.callback(dispatcher.close)
-        inbox.put(OffersChanged(at=time.time(), offers=nodes.describe()))
+        yield Hands(nodes=nodes, keeper=keeper, dispatcher=dispatcher)
+
+
+@contextmanager
+def running_service(
+    *,
+    settings: Settings,
+    datasets: Mapping[str, Dataset],
+    destinations: Destinations,
+    folders: Folders,
+    journal: Path | None,
+    watch: Watch,
+    histories: Histories,
+) -> Iterator[tuple[Service, Inbox]]:
+    """Start a service that keeps a journal in a file, if at all, and ends with the block."""
+    inbox = Inbox()
+    with ExitStack() as ends:
+        log = JournalFile(journal, Header(build=BUILD, settings=settings.planner))
+        ends.callback(log.close)
+        acting = ends.enter_context(
+            hands(
+                settings=settings,
+                datasets=datasets,
+                destinations=destinations,
+                folders=folders,
+                histories=histories,
+                report=inbox.put,
+            )
+        )
+        inbox.put(OffersChanged(at=time.time(), offers=acting.nodes.describe()))
         planner = Planner(settings.planner, Policies())
 
         def see(event: AnyEvent, commands: list[AnyCommand]) -> None:
             histories.see(event, commands)
             watch(event, commands)
 
-        yield Service(planner, log, inbox, dispatcher, see), inbox
+        yield Service(planner, log, inbox, acting.dispatcher, see), inbox
 
 
 class _HungWorkers:

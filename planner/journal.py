@@ -75,6 +75,26 @@ def encode_step(event: AnyEvent, commands: Iterable[AnyCommand]) -> bytes:
     return msgspec.json.encode(step) + b"\n"
 
 
+def encode_command(command: AnyCommand) -> bytes:
+    """Return one command as JSON, as it stands in a line."""
+    return msgspec.json.encode(_tagged(command))
+
+
+def decode_command(text: bytes) -> AnyCommand:
+    """Return the command that some JSON holds.
+
+    Raises
+    ------
+    BrokenJournal
+        It is no command that this version knows.
+    """
+    try:
+        command: AnyCommand = _untagged(msgspec.json.decode(text, type=dict), _COMMANDS)
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise BrokenJournal(f"no command of this version ({error})") from None
+    return command
+
+
 def decode_header(line: bytes) -> Header:
     """Return the header of a journal.
 

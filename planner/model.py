@@ -100,6 +100,8 @@ class Subscription:
         Weight in admission, when not all deadlines can be met.
     backfill : bool
         Whether to deliver at once what the archive holds already.
+    owner : str
+        Who made it; empty where nobody has to say who they are.
     """
 
     id: str
@@ -111,6 +113,7 @@ class Subscription:
     firm: bool = False
     priority: float = 1.0
     backfill: bool = False
+    owner: str = ""
 
     def deadline_from(self, selections: Iterable[Selection], at: float) -> float | None:
         """Return when these updates, received at an instant, must be delivered [POSIX s].

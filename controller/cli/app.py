@@ -130,6 +130,27 @@ def run(
 
 
 @app.command()
+def serve(
+    archive: ArchiveFolder = None,
+    subscriptions: Annotated[
+        Path | None,
+        typer.Option("--subscriptions", help="YAML file of subscriptions to begin with."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Data folder, instead of the settings' service.data_dir."),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Serve subscriptions until told to stop; goes on where the last service ended."""
+    from controller.cli.serve import serve_until_stopped
+
+    raise typer.Exit(
+        serve_until_stopped(archive=archive, subscriptions=subscriptions, data=data, config=config)
+    )
+
+
+@app.command()
 def partition(
     archive: Annotated[str, typer.Option("--archive", help=ARCHIVE_HELP)],
     bbox: Annotated[

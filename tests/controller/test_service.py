@@ -14,7 +14,7 @@ import pytest
 
 from controller.build import BUILD
 from controller.errors import StorageError
-from controller.service import BATCH_MAX, Inbox, JournalFile, Service
+from controller.service import BATCH_MAX, Inbox, JournalFile, Letter, Service
 from planner.commands import AnyCommand, CutTask, ProvisionNode, RunPart, WakeAt
 from planner.core import Planner
 from planner.events import (
@@ -171,7 +171,7 @@ def test_ticks_that_change_nothing_are_neither_kept_nor_shown(tmp_path: Path) ->
 
 def test_without_a_path_nothing_is_kept() -> None:
     log = JournalFile(None, HEADER)
-    log.append([(Ticked(at=1.0), [])])
+    log.append(Planner(HEADER.settings), [(Ticked(at=1.0), [])], [])
     log.close()
 
 
@@ -211,7 +211,7 @@ def test_a_batch_is_bounded_and_keeps_the_order() -> None:
         inbox.put(Ticked(at=float(number)))
     batches = inbox.batch(0.0), inbox.batch(0.0), inbox.batch(0.0)
     assert [len(batch) for batch in batches] == [BATCH_MAX, 5, 0]
-    ordered = [event.at for batch in batches for event in batch]
+    ordered = [letter.event.at for batch in batches for letter in batch]
     assert all(before < after for before, after in pairwise(ordered))
 
 
@@ -219,5 +219,5 @@ def test_an_event_ends_the_wait_for_one() -> None:
     inbox = Inbox()
     later = threading.Timer(0.05, inbox.put, [Ticked(at=1.0)])
     later.start()
-    assert inbox.batch(20.0) == [Ticked(at=1.0)]
+    assert inbox.batch(20.0) == [Letter(event=Ticked(at=1.0))]
     later.join()

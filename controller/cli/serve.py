@@ -1,0 +1,93 @@
+"""`slackwater serve`: the long-lived service."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from controller.cli import Exit
+from controller.cli.display import messages
+from controller.cli.run import warn
+from controller.config.settings import read_settings
+from controller.config.subscriptions import read_subscriptions
+from controller.datasets import Datasets, Places
+from controller.destinations import Destinations
+from controller.interruption import deferred
+from controller.ownership import check_names
+from controller.service import Letter
+from controller.serving import Standing, data_folders, open_store, serve, standing_service
+from planner.events import SubscriptionAdded
+from planner.model import Subscription
+
+
+def serve_until_stopped(
+    *, archive: str | None, subscriptions: Path | None, data: Path | None, config: Path | None
+) -> Exit:
+    """Run the command and return its exit code."""
+    check_names()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    settings = read_settings(config)
+    folder = (data or Path(settings.service.data_dir)).absolute()
+    folders = data_folders(folder)
+    destinations = Destinations(
+        roots=settings.delivery.roots or (str(folder / "products"),),
+        schemes=settings.delivery.schemes,
+    )
+    datasets = Datasets(
+        settings,
+        Places(
+            archive=archive,
+            fragments_url=str(folders.fragments),
+            staging_url=str(folders.staging),
+        ),
+    )
+    for identifier in datasets.identifiers().values():
+        datasets.application(identifier)
+    with (
+        deferred() as asked_to_stop,
+        open_store(folder) as store,
+        standing_service(
+            settings=settings,
+            store=store,
+            datasets=datasets,
+            destinations=destinations,
+            folders=folders,
+        ) as standing,
+    ):
+        _tell_datasets(standing, datasets)
+        if subscriptions:
+            _subscribe(standing, subscriptions, datasets, destinations)
+        messages().print(f"Serving; the data folder is {folder}. Ctrl-C ends it.", soft_wrap=True)
+        serve(standing, lambda: bool(asked_to_stop), settings.service.drain_s_max)
+        asked_to_stop.signal_number = None  # It was heard: this end is the one that was asked for.
+    return Exit.OK
+
+
+def _tell_datasets(standing: Standing, datasets: Datasets) -> None:
+    """Make datasets known that the planner has not heard of."""
+    registry = standing.service.planner.books.registry
+    for identifier, dataset in datasets.items():
+        if registry.newest(identifier) is None:
+            standing.inbox.put(dataset.source.base())
+
+
+def _subscribe(
+    standing: Standing, path: Path, datasets: Datasets, destinations: Destinations
+) -> None:
+    """Make the subscriptions of a file, or their new versions where they changed."""
+    wishes = read_subscriptions(path, datasets=datasets, destinations=destinations, now=time.time())
+    warn(wishes.warnings)
+    registry = standing.service.planner.books.registry
+    for wish in wishes.subscriptions:
+        row = registry.row(wish.id)
+        if row is None:
+            standing.inbox.post(_letter(wish))
+        elif replace(wish, version=row.subscription.version) != row.subscription:
+            standing.inbox.post(_letter(replace(wish, version=row.subscription.version + 1)))
+
+
+def _letter(wish: Subscription) -> Letter:
+    event = SubscriptionAdded(at=time.time(), subscription=wish)
+    return Letter(event=event, message_id=f"subscription {wish.id} v{wish.version}")

@@ -1,0 +1,204 @@
+"""What makes the loop durable: each batch is one transaction, and a restart goes on from there.
+
+A batch writes the messages that it took in, its steps, the commands that are under way because of
+it, those that have ended, and the rows of listings that it touched. Only then is anything acted on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from controller.listing import Listing, Step
+from controller.outbox import Outbox, is_wanted
+from controller.store.database import Row
+from controller.store.listed import NodeRow, TaskRow
+from controller.store.store import Kept, Store, Write, header_write
+from planner.books import Snapshot
+from planner.commands import AnyCommand
+from planner.core import Planner
+from planner.errors import BrokenJournal
+from planner.journal import (
+    Header,
+    decode_command,
+    decode_snapshot,
+    decode_step,
+    encode_command,
+    encode_snapshot,
+    encode_step,
+)
+from planner.scaling.policy import Policy
+from planner.settings import PlannerSettings
+
+NODES_LISTED_MAX = 100_000
+"""Standing nodes that are read back: more than any provider gives us."""
+
+MESSAGES_KEPT_S = 30 * 86400.0
+"""A message that comes again within this time [s] changes nothing; senders try for days at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What a service goes on from.
+
+    Parameters
+    ----------
+    planner : Planner
+    commands : tuple of AnyCommand
+        Under way when the last service ended, in order.
+    is_new : bool
+        Whether the store was empty.
+    """
+
+    planner: Planner
+    commands: tuple[AnyCommand, ...]
+    is_new: bool
+
+
+class Recorder:
+    """Writes what the loop does into a store, and brings a planner back from it.
+
+    Parameters
+    ----------
+    store : Store
+        Whose lease this service holds.
+    build : str
+        Program and version.
+    settings : PlannerSettings
+        For a store that is empty; later ones come as events.
+    policies : mapping of str to Policy
+    clock : callable
+        Returns the time [POSIX s].
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        build: str,
+        settings: PlannerSettings,
+        policies: Mapping[str, Policy],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.store = store
+        self._build = build
+        self._settings = settings
+        self._policies = policies
+        self._clock = clock
+        self._outbox = Outbox()
+        self._listing = Listing()
+        self._forgot_at = clock()
+        self.seq = 0
+        self.snapshot_seq = 0
+
+    def recover(self) -> Recovered:
+        """Return a planner as the store's last step left it, and the commands under way.
+
+        Raises
+        ------
+        BrokenJournal
+            The planner of this build decides otherwise than the one that wrote the journal.
+        """
+        kept = self.store.snapshot()
+        is_new = kept is None
+        if kept is None:
+            kept = self._begin()
+        planner = Planner.restore(decode_snapshot(kept.state, self._policies), self._policies)
+        self.snapshot_seq = kept.seq
+        self.seq = self._replay(planner, kept)
+        commands = self._commands_under_way(planner)
+        self._listing = Listing(
+            self.store.rows("open_tasks", TaskRow, {}),
+            self.store.rows("list_nodes", NodeRow, {"standing_only": 1, "count": NODES_LISTED_MAX}),
+        )
+        return Recovered(planner=planner, commands=commands, is_new=is_new)
+
+    def is_known(self, message_id: str) -> bool:
+        """Tell whether a message from outside was taken in already."""
+        return self.store.knows(message_id)
+
+    def append(self, planner: Planner, steps: Sequence[Step], messages: Iterable[str]) -> None:
+        """Write a batch that a planner has taken in, and return when it is durable.
+
+        Raises
+        ------
+        StorageError
+            Nothing was written; the planner is ahead of the store, and must be recovered.
+        Fenced
+            Another service has taken over.
+        """
+        now = self._clock()
+        first = self.seq + 1
+        lines: list[Row] = [
+            {"seq": seq, "line": encode_step(event, commands).decode().rstrip("\n")}
+            for seq, (event, commands) in enumerate(steps, start=first)
+        ]
+        opened, ended = self._outbox.take(steps)
+        writes: dict[str, list[Row]] = {
+            "add_message": [{"id": each, "taken_at": now} for each in messages],
+            "add_line": lines,
+            "settle_command": [{"key": key} for key in ended],
+            "open_command": [
+                {"key": key, "place": place, "command": encode_command(command).decode()}
+                for place, (key, command) in enumerate(opened.items(), start=first * 1_000_000)
+            ],
+        }
+        filled = [Write(query=query, rows=tuple(rows)) for query, rows in writes.items() if rows]
+        self.store.commit([*filled, *self._listing.writes(planner.books, steps, first)])
+        self.seq += len(steps)
+
+    def keep_snapshot(self, snapshot: Snapshot, seq: int) -> None:
+        """Keep the state after a step, from which the next restart begins."""
+        self.store.commit(_snapshot_writes(self._build, self._clock(), snapshot, seq))
+        self.snapshot_seq = seq
+
+    def tidy(self, planner: Planner) -> None:
+        """Drop what is of no use any more: commands of nodes that are gone, very old messages."""
+        keys = self._outbox.drop_unwanted(planner.books)
+        before = self._clock() - MESSAGES_KEPT_S
+        writes = [Write(query="forget_messages", rows=({"before": before},))]
+        if keys:
+            rows = tuple({"key": key} for key in keys)
+            writes.append(Write(query="settle_command", rows=rows))
+        self.store.commit(writes)
+
+    def _begin(self) -> Kept:
+        """Begin a journal in an empty store."""
+        planner = Planner(self._settings, self._policies)
+        header = Header(build=self._build, settings=self._settings)
+        snapshot = planner.snapshot()
+        writes = _snapshot_writes(self._build, self._clock(), snapshot, 0)
+        self.store.commit([header_write(0, header), *writes])
+        return Kept(seq=0, build=self._build, state=encode_snapshot(snapshot))
+
+    def _replay(self, planner: Planner, kept: Kept) -> int:
+        """Feed a planner the steps behind a snapshot; return the number of the last."""
+        seq = kept.seq
+        for line in self.store.lines_after(kept.seq):
+            seq += 1
+            step = decode_step(line, seq)
+            if tuple(planner.handle(step.event)) != step.commands:
+                raise BrokenJournal(
+                    f"step {seq} of the store, a {type(step.event).__name__}, is decided otherwise"
+                    f" by {self._build} than by {kept.build}, which wrote it",
+                    fix="Start the old version, end it with SIGTERM, and start this one again",
+                )
+        return seq
+
+    def _commands_under_way(self, planner: Planner) -> tuple[AnyCommand, ...]:
+        found = {key: decode_command(text) for key, text in self.store.open_commands()}
+        wanted = {key: each for key, each in found.items() if is_wanted(each, planner.books)}
+        self._outbox = Outbox(dict(wanted))
+        if unwanted := found.keys() - wanted.keys():
+            rows = tuple({"key": key} for key in unwanted)
+            self.store.commit([Write(query="settle_command", rows=rows)])
+        return tuple(wanted.values())
+
+
+def _snapshot_writes(build: str, at: float, snapshot: Snapshot, seq: int) -> list[Write]:
+    state = encode_snapshot(snapshot)
+    row = {"seq": seq, "build": build, "taken_at": at, "state": state}
+    return [
+        Write(query="add_snapshot", rows=(row,)),
+        Write(query="drop_older_snapshots", rows=({"seq": seq},)),
+    ]

@@ -1,0 +1,39 @@
+"""What a store asks of a database: transactions of one writer, and reads beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+Row = Mapping[str, Any]
+"""The values of a statement's parameters, by name."""
+
+
+class Connection(Protocol):
+    """Carries statements out; parameters stand in them as ``:name``."""
+
+    def change(self, statement: str, row: Row) -> int:
+        """Carry a statement out; return how many rows it changed."""
+
+    def change_many(self, statement: str, rows: Iterable[Row]) -> None:
+        """Carry a statement out for each row."""
+
+    def fetch(self, statement: str, row: Row) -> list[tuple[Any, ...]]:
+        """Return the rows that a query finds."""
+
+
+class Database(Protocol):
+    """One database.
+
+    Faults are raised as `controller.errors.StorageError`, which tells whether a retry may help.
+    """
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Write: all of the block or nothing of it, and durable when it has ended."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Read a consistent state, from any thread; a writer neither waits nor is waited for."""
+
+    def close(self) -> None:
+        """Close all connections."""

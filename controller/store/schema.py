@@ -1,0 +1,41 @@
+"""Brings a store forward to the schema of this program, and refuses one that is ahead of it."""
+
+from __future__ import annotations
+
+from controller.errors import StorageError
+from controller.store.database import Connection, Database
+from controller.store.named import migrations, statements
+
+_CREATE = "CREATE TABLE IF NOT EXISTS schema_version (number INTEGER NOT NULL)"
+
+
+def upgrade(database: Database, name: str) -> tuple[int, ...]:
+    """Apply the migrations that a store lacks, all in one transaction; return their numbers.
+
+    Raises
+    ------
+    StorageError
+        A newer program wrote the store, or it is somebody else's; nothing of it has changed.
+    """
+    with database.transaction() as connection:
+        connection.change(_CREATE, {})
+        has = version(connection)
+        known = [number for number, _ in migrations()]
+        if has > known[-1]:
+            raise StorageError(
+                f"store {name} has schema {has}, this program knows up to {known[-1]}",
+                fix="Start the version of slackwater that wrote it, or a newer one",
+                retry=False,
+            )
+        lacking = [(number, script) for number, script in migrations() if number > has]
+        for number, script in lacking:
+            for statement in statements(script):
+                connection.change(statement, {})
+            connection.change("INSERT INTO schema_version (number) VALUES (:n)", {"n": number})
+    return tuple(number for number, _ in lacking)
+
+
+def version(connection: Connection) -> int:
+    """Return the number of the last migration that was applied, 0 before any."""
+    ((number,),) = connection.fetch("SELECT COALESCE(MAX(number), 0) FROM schema_version", {})
+    return int(number)

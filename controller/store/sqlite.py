@@ -1,0 +1,124 @@
+"""A store in one file of SQLite, with a write-ahead log: nothing to install, nothing to run."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from controller.errors import StorageError
+from controller.store.database import Connection, Row
+
+BUSY_S_MAX = 10.0
+"""A writer waits so long for another process, such as a backup, to let go of the file [s]."""
+
+_FAULTS = {
+    sqlite3.SQLITE_FULL: ("is full", "Free space there; it is tried again", True),
+    sqlite3.SQLITE_IOERR: ("cannot be written or read", "See to its disk; it is tried again", True),
+    sqlite3.SQLITE_BUSY: ("is held by another program", "End that program", True),
+    sqlite3.SQLITE_READONLY: ("may not be written to", "Give this user the right", True),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "Name a file in a folder that is there", False),
+    sqlite3.SQLITE_NOTADB: ("is no database", "Name another file, or restore a backup", False),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", "Restore a backup (`slackwater db restore`)", False),
+}
+"""What each primary result code means: what happened, what to do, whether a retry may help."""
+
+
+class SqliteDatabase:
+    """One file; see `controller.store.database.Database`.
+
+    Parameters
+    ----------
+    path : Path
+        Made if it is missing, for its owner only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writing = threading.Lock()
+        self._readers = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        with self._faults_named():
+            path.touch(mode=0o600, exist_ok=True)
+            self._writer = self._connect()
+            # In a file that is none of ours this fails before anything of it has changed.
+            self._writer.execute("PRAGMA schema_version")
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute("PRAGMA synchronous = FULL")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Write: all of the block or nothing of it, and durable when it has ended."""
+        with self._writing, self._faults_named():
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield _Sqlite(self._writer)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Read a consistent state, from any thread; a writer neither waits nor is waited for."""
+        with self._faults_named():
+            reader = self._reader()
+            reader.execute("BEGIN")
+            try:
+                yield _Sqlite(reader)
+            finally:
+                reader.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close all connections."""
+        for connection in self._opened:
+            connection.close()
+
+    def _reader(self) -> sqlite3.Connection:
+        reader: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        if reader is None:
+            reader = self._readers.connection = self._connect()
+            reader.execute("PRAGMA query_only = ON")
+        return reader
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False
+        )
+        self._opened.append(connection)
+        return connection
+
+    @contextmanager
+    def _faults_named(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            what, fix, retry = _FAULTS.get(code, (f"failed ({error})", "", False))
+            raise StorageError(f"store {self.path} {what}", fix=fix, retry=retry) from error
+        except OSError as error:
+            raise StorageError(
+                f"store {self.path} cannot be opened: {error.strerror}",
+                fix="Name a file in a folder that is there",
+                retry=False,
+            ) from error
+
+
+class _Sqlite:
+    """See `controller.store.database.Connection`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def change(self, statement: str, row: Row) -> int:
+        return self._connection.execute(statement, row).rowcount
+
+    def change_many(self, statement: str, rows: Iterable[Row]) -> None:
+        self._connection.executemany(statement, rows)
+
+    def fetch(self, statement: str, row: Row) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement, row).fetchall()

@@ -1,0 +1,164 @@
+"""The store of one service: a transaction a batch, what a restart begins from, and listings.
+
+Only the service that took the lease last may write. Taking it counts the epoch up, and every
+transaction asks for its own epoch first: a service that was taken for dead can do no more harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from controller.errors import Fenced
+from controller.store.database import Connection, Database, Row
+from controller.store.named import queries
+from planner.journal import Header, decode_header, encode_header
+
+READ_LINES_MAX = 10_000
+"""Lines of the journal held in memory at a time while it is replayed."""
+
+
+Listed = TypeVar("Listed")
+"""A dataclass whose fields are those that a listing's query selects, in its order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One statement of `queries.sql` with its rows."""
+
+    query: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A snapshot as it is kept: the state after step `seq`."""
+
+    seq: int
+    build: str
+    state: bytes
+
+
+class Store:
+    """Keeps what the service must not forget.
+
+    Parameters
+    ----------
+    database : Database
+        Of this program's schema (`controller.store.schema.upgrade`).
+    holder : str
+        Who writes, in words: for those who wait for the lease.
+    """
+
+    def __init__(self, database: Database, holder: str) -> None:
+        self.database = database
+        self.holder = holder
+        self.epoch = 0
+        self._queries = queries("controller.store")
+
+    def take_lease(self) -> int:
+        """Become the one that may write; return the epoch. Whoever held the lease is fenced off."""
+        with self.database.transaction() as connection:
+            ((epoch, _, _),) = self._fetch(connection, "read_lease")
+            self._change(connection, "take_lease", {"epoch": epoch, "holder": self.holder})
+        self.epoch = int(epoch) + 1
+        return self.epoch
+
+    def beat(self) -> None:
+        """Show those who wait that the lease is still held.
+
+        Raises
+        ------
+        Fenced
+            Another service has taken the lease.
+        """
+        self.commit(())
+
+    def commit(self, writes: Iterable[Write]) -> None:
+        """Write all of it or nothing, and return when it is durable.
+
+        Raises
+        ------
+        StorageError
+            It cannot be written; nothing of it was.
+        Fenced
+            Another service has taken the lease.
+        """
+        with self.database.transaction() as connection:
+            if not self._change(connection, "beat", {"epoch": self.epoch}):
+                raise Fenced(
+                    f"another service has taken over the store from {self.holder}",
+                    fix="See which of the two is to run; this one ends",
+                )
+            for write in writes:
+                connection.change_many(self._queries[write.query], write.rows)
+
+    def lease(self) -> tuple[int, str, int]:
+        """Return epoch, holder and beats of the lease."""
+        with self.database.reading() as connection:
+            ((epoch, holder, beat),) = self._fetch(connection, "read_lease")
+        return int(epoch), str(holder), int(beat)
+
+    # --- what a restart begins from
+
+    def header(self, seq: int) -> Header | None:
+        """Return the header in force after a step, None in an empty store."""
+        with self.database.reading() as connection:
+            found = self._fetch(connection, "last_header", {"seq": seq})
+        return decode_header(found[0][1].encode()) if found else None
+
+    def snapshot(self) -> Kept | None:
+        """Return the newest snapshot."""
+        with self.database.reading() as connection:
+            found = self._fetch(connection, "last_snapshot")
+        if not found:
+            return None
+        seq, build, state = found[0]
+        return Kept(seq=int(seq), build=str(build), state=bytes(state))
+
+    def lines_after(self, seq: int) -> Iterator[bytes]:
+        """Yield the lines of the journal behind a step, in order."""
+        query = f"{self._queries['lines_after']} LIMIT :count"
+        while True:
+            with self.database.reading() as connection:
+                found = connection.fetch(query, {"seq": seq, "count": READ_LINES_MAX})
+            for number, line in found:
+                seq = int(number)
+                yield line.encode() + b"\n"
+            if len(found) < READ_LINES_MAX:
+                return
+
+    def open_commands(self) -> list[tuple[str, bytes]]:
+        """Return key and JSON of the commands whose outcome is not known, in order."""
+        with self.database.reading() as connection:
+            found = self._fetch(connection, "open_commands")
+        return [(str(key), str(command).encode()) for key, command in found]
+
+    def knows(self, message_id: str) -> bool:
+        """Tell whether a message from outside was taken in already."""
+        with self.database.reading() as connection:
+            return bool(self._fetch(connection, "find_message", {"id": message_id}))
+
+    # --- listings
+
+    def rows(self, query: str, kind: type[Listed], row: Row) -> list[Listed]:
+        """Return what a listing's query finds, as values of the kind whose fields it selects."""
+        with self.database.reading() as connection:
+            found = self._fetch(connection, query, row)
+        names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+        return [kind(**dict(zip(names, values, strict=True))) for values in found]
+
+    def _fetch(
+        self, connection: Connection, query: str, row: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        return connection.fetch(self._queries[query], row or {})
+
+    def _change(self, connection: Connection, query: str, row: Row) -> int:
+        return connection.change(self._queries[query], row)
+
+
+def header_write(seq: int, header: Header) -> Write:
+    """Return what states the header in force from a step on."""
+    text = encode_header(header).decode().rstrip("\n")
+    return Write(query="add_header", rows=({"seq": seq, "header": text},))
