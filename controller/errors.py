@@ -49,6 +49,10 @@ class Overloaded(SlackwaterError):
     retry = True
 
 
+class ApiError(SlackwaterError):
+    """The API cannot be offered where it should be."""
+
+
 class DeliveryError(SlackwaterError):
     """A destination does not take a product.
 

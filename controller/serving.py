@@ -170,17 +170,21 @@ def orphans(books: Books, listed: Iterable[NodeListing]) -> list[str]:
     return [each.node_id for each in listed if each.node_id not in books.fleet.nodes]
 
 
-def serve(standing: Standing, asked_to_stop: Callable[[], bool], drain_s_max: float) -> None:
-    """Run until somebody asks to stop, then let what runs end, and keep a snapshot.
+def serve(standing: Standing, asked_to_stop: Callable[[], bool]) -> None:
+    """Run until somebody asks to stop."""
+    standing.service.run(lambda planner: asked_to_stop())
 
-    While it winds down nothing new is begun: what the planner commands is recorded, and the next
-    service carries it out.
+
+def wind_down(standing: Standing, drain_s_max: float) -> None:
+    """Let what runs end, for at most so long [s], and keep a snapshot for the next service.
+
+    Nothing new is begun: what the planner commands is recorded, and the next service does it.
     """
     service, recorder = standing.service, standing.recorder
-    service.run(lambda planner: asked_to_stop())
     service.is_winding_down = True
     give_up_at = time.monotonic() + drain_s_max
     service.run(lambda planner: not _runs(planner) or time.monotonic() > give_up_at)
+    recorder.tidy(service.planner)
     recorder.keep_snapshot(service.planner.snapshot(), recorder.seq)
 
 

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+from controller.api.app import api
+from controller.api.door import Door, Health
+from controller.api.server import is_loopback, running_api
 from controller.cli import Exit
 from controller.cli.display import messages
 from controller.cli.run import warn
-from controller.config.settings import read_settings
+from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.datasets import Datasets, Places
 from controller.destinations import Destinations
+from controller.errors import ApiError
 from controller.interruption import deferred
 from controller.ownership import check_names
 from controller.service import Letter
-from controller.serving import Standing, data_folders, open_store, serve, standing_service
+from controller.serving import (
+    Standing,
+    data_folders,
+    open_store,
+    serve,
+    standing_service,
+    wind_down,
+)
 from planner.events import SubscriptionAdded
 from planner.model import Subscription
 
@@ -59,10 +71,46 @@ def serve_until_stopped(
         _tell_datasets(standing, datasets)
         if subscriptions:
             _subscribe(standing, subscriptions, datasets, destinations)
-        messages().print(f"Serving; the data folder is {folder}. Ctrl-C ends it.", soft_wrap=True)
-        serve(standing, lambda: bool(asked_to_stop), settings.service.drain_s_max)
+        with _api(standing, settings, datasets, destinations) as url:
+            messages().print(
+                f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it.", soft_wrap=True
+            )
+            serve(standing, lambda: bool(asked_to_stop))
+        wind_down(standing, settings.service.drain_s_max)
         asked_to_stop.signal_number = None  # It was heard: this end is the one that was asked for.
     return Exit.OK
+
+
+def _api(
+    standing: Standing, settings: Settings, datasets: Datasets, destinations: Destinations
+) -> AbstractContextManager[str]:
+    """Offer the API; on this machine only, as long as nobody needs a key.
+
+    Raises
+    ------
+    ApiError
+        It would be open to everybody, or its address is taken.
+    """
+    host = settings.service.host
+    if not is_loopback(host):
+        raise ApiError(
+            f"service.host is {host}, where everybody could ask, and no keys are configured",
+            fix="Make a key (`slackwater keys add`), or listen on 127.0.0.1",
+        )
+
+    def health() -> Health:
+        fault = standing.service.fault
+        return Health(ready=fault is None, faults={"store": str(fault)} if fault else {})
+
+    door = Door(
+        inbox=standing.inbox,
+        store=standing.recorder.store,
+        datasets=datasets,
+        destinations=destinations,
+        health=health,
+    )
+    app = api(door, body_bytes_max=int(settings.api.body_mb_max * 1e6))
+    return running_api(app, host, settings.service.port, settings.api.clients_max)
 
 
 def _tell_datasets(standing: Standing, datasets: Datasets) -> None:

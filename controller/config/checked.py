@@ -53,19 +53,24 @@ def check(
     document: Document, model: type[Model], describe: Describe, context: object = None
 ) -> tuple[Model | None, list[Fault]]:
     """Hold a document against a model: return either the checked value or what is wrong with it."""
+    value, found = held(document.value, model, describe, context)
+    return value, [Fault(document.line(where), what) for where, what in found]
+
+
+def held(
+    given: object, model: type[Model], describe: Describe, context: object = None
+) -> tuple[Model | None, list[tuple[Where, str]]]:
+    """Hold plain values against a model; return where each fault lies, and what it is."""
     try:
-        return model.model_validate(document.value, context=context), []
+        return model.model_validate(given, context=context), []
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        return None, [_fault(document, model, describe, one) for one in found]
+        return None, [_fault(model, describe, each) for each in error.errors(include_url=False)]
 
 
-def _fault(
-    document: Document, model: type[BaseModel], describe: Describe, error: ErrorDetails
-) -> Fault:
+def _fault(model: type[BaseModel], describe: Describe, error: ErrorDetails) -> tuple[Where, str]:
     where: Where = error["loc"]
     subject, rest = describe(where)
-    return Fault(document.line(where), subject + _words(model, error, where, rest))
+    return where, subject + _words(model, error, where, rest)
 
 
 def _words(model: type[BaseModel], error: ErrorDetails, where: Where, rest: Where) -> str:

@@ -87,3 +87,26 @@ def parse_interval(text: str) -> Period:
         return Period(start_at=start_at, end_at=end_at)
     except InvalidExtent as error:
         raise ValueError(f"{text!r} ends before it starts, or is empty. {error.fix}") from error
+
+
+def instant_text(at: float) -> str:
+    """Return an instant [POSIX s] as RFC 3339 in UTC."""
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z").replace(".000Z", "Z")
+
+
+def duration_text(duration_s: float) -> str:
+    """Return a length of time [s] as an ISO 8601 duration; 5400 is ``PT1H30M``."""
+    days, rest_s = divmod(duration_s, 86400.0)
+    hours, rest_s = divmod(rest_s, 3600.0)
+    minutes, seconds = divmod(rest_s, 60.0)
+    amounts = ((hours, "H"), (minutes, "M"), (seconds, "S"))
+    time = "".join(f"{amount:g}{unit}" for amount, unit in amounts if amount)
+    day = f"{days:g}D" if days else ""
+    return f"P{day}T{time}" if time else f"P{day or 'T0S'}"
+
+
+def interval_text(period: Period) -> str:
+    """Return a period as an ISO 8601 interval; an open end is ``..``."""
+    ends = (period.start_at, period.end_at)
+    return "/".join(".." if end is None else instant_text(end) for end in ends)

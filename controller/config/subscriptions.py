@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from controller.config.bbox import is_counted_to_360, parse_bbox
-from controller.config.checked import Describe, check, hint
+from controller.config.checked import Describe, check, held, hint
 from controller.config.iso8601 import parse_duration, parse_instant, parse_interval
 from controller.config.settings import bare_doi
 from controller.config.yaml_lines import Document, Fault, Where, read_document
@@ -119,6 +119,32 @@ def read_subscriptions(
         subscriptions=tuple(_subscription(wish, datasets) for wish in wishes.subscriptions),
         warnings=tuple(_warnings(document)),
     )
+
+
+def read_wish(
+    given: object,
+    *,
+    datasets: KnownDatasets,
+    destinations: Destinations,
+    now: float,
+) -> tuple[Subscription | None, list[tuple[Where, str]]]:
+    """Read one subscription that a program sent; see `read_subscriptions`.
+
+    Parameters
+    ----------
+    given : object
+        What JSON held: the keys of an entry of the file.
+
+    Returns
+    -------
+    subscription : Subscription or None
+        None when there are faults.
+    faults : list of (Where, str)
+        The way to each value that is wrong, and what is.
+    """
+    rules = _Rules(datasets=datasets, destinations=destinations, now=now)
+    wish, faults = held(given, _Wish, lambda where: ("", where), rules)
+    return (None if wish is None else _subscription(wish, datasets)), faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

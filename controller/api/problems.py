@@ -1,0 +1,117 @@
+"""What the API answers when it cannot do as it was asked: problem details as of RFC 9457."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from controller.config.yaml_lines import Where
+from controller.errors import Overloaded, StorageError
+from planner.errors import SlackwaterError
+
+RETRY_S = 5
+"""Who is told to come back later is told to wait this long [s]."""
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(SlackwaterError):
+    """A request that is answered with a problem document.
+
+    Parameters
+    ----------
+    status : HTTPStatus
+    what, fix : str
+        See `SlackwaterError`.
+    faults : sequence of (Where, str)
+        What is wrong with each value of the body.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        what: str,
+        *,
+        fix: str = "",
+        faults: Sequence[tuple[Where, str]] = (),
+    ) -> None:
+        super().__init__(what, fix=fix)
+        self.status = status
+        self.faults = tuple(faults)
+
+
+def not_found(kind: str, name: str) -> Problem:
+    """Return the problem of something that is not there, or is somebody else's."""
+    return Problem(HTTPStatus.NOT_FOUND, f"there is no {kind} {name}")
+
+
+def document(problem: Problem) -> dict[str, Any]:
+    """Return a problem as its document."""
+    told: dict[str, Any] = {
+        "type": "about:blank",
+        "title": problem.status.phrase,
+        "status": int(problem.status),
+        "detail": str(problem),
+    }
+    if problem.faults:
+        told["errors"] = [
+            {"pointer": _pointer(where), "detail": what} for where, what in problem.faults
+        ]
+    return told
+
+
+def answer(problem: Problem) -> JSONResponse:
+    """Return a problem as an answer; one that may pass says when to come back."""
+    later = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
+    headers = {"Retry-After": str(RETRY_S)} if problem.status in later else None
+    return JSONResponse(
+        document(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Have every fault of an application answered as a problem."""
+    app.add_exception_handler(SlackwaterError, _of_ours)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(RequestValidationError, _of_request)
+
+
+async def _of_ours(_: Request, fault: Exception) -> JSONResponse:
+    match fault:
+        case Problem():
+            return answer(fault)
+        case Overloaded():
+            return answer(Problem(HTTPStatus.TOO_MANY_REQUESTS, fault.what, fix=fault.fix))
+        case StorageError(retry=True):
+            return answer(Problem(HTTPStatus.SERVICE_UNAVAILABLE, fault.what, fix=fault.fix))
+        case SlackwaterError():
+            return answer(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, fault.what, fix=fault.fix))
+    raise fault
+
+
+async def _of_http(_: Request, fault: Exception) -> JSONResponse:
+    assert isinstance(fault, HTTPException)
+    return answer(Problem(HTTPStatus(fault.status_code), str(fault.detail)))
+
+
+async def _of_request(_: Request, fault: Exception) -> JSONResponse:
+    assert isinstance(fault, RequestValidationError)
+    faults = [(_way(each["loc"]), str(each["msg"])) for each in fault.errors()]
+    return answer(
+        Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request cannot be read", faults=faults)
+    )
+
+
+def _way(loc: Sequence[str | int]) -> Where:
+    return tuple(loc[1:]) if loc and loc[0] == "body" else tuple(loc)
+
+
+def _pointer(where: Where) -> str:
+    """Return the way to a value as a JSON pointer (RFC 6901)."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in where)

@@ -1,0 +1,215 @@
+"""What the API tells of subscriptions, tasks, products, nodes and decisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel
+
+from controller.config.iso8601 import duration_text, instant_text, interval_text
+from controller.product_files import beside
+from controller.store.listed import DecisionRow, NodeRow, SubscriptionRow, TaskRow, UpdateRow
+from planner.model import Subscription
+
+
+class SubscriptionTold(BaseModel):
+    """A subscription: the keys of a subscriptions file, and how it stands."""
+
+    id: str
+    dataset: list[str]
+    bbox: list[float]
+    time: str
+    parameters: list[str]
+    options: dict[str, str]
+    deadline: str | None
+    firm: bool
+    priority: float
+    backfill: bool
+    destination: str
+    version: int
+    owner: str
+    paused: bool
+    made_at: str
+    changed_at: str
+
+
+class TaskTold(BaseModel):
+    """A task, open or ended."""
+
+    id: str
+    subscription: str
+    product: str
+    state: str
+    arrived_at: str
+    deadline_at: str | None
+    ended_at: str | None
+    slack_s: float | None
+    parts: int
+    parts_done: int
+    worker_s: float
+    cost: float
+    text: str
+
+
+class ProductTold(BaseModel):
+    """A product that was delivered."""
+
+    id: str
+    subscription: str
+    task: str
+    delivered_at: str
+    late: bool
+    slack_s: float | None
+    rows: int
+    size_bytes: int
+    sha256: str
+    digest: str
+    url: str
+    manifest_url: str
+
+
+class UpdateTold(BaseModel):
+    """An update of a dataset."""
+
+    dataset: str
+    number: int
+    at: str
+    profiles: int | None
+
+
+class NodeTold(BaseModel):
+    """A node, standing or gone."""
+
+    id: str
+    type: str
+    state: str
+    workers: int
+    requested_at: str
+    ready_at: str | None
+    gone_at: str | None
+    reason: str
+
+
+class DecisionTold(BaseModel):
+    """Why the fleet changed."""
+
+    at: str
+    action: str
+    node: str
+    reason: str
+
+
+class Link(BaseModel):
+    """Where to go from a page."""
+
+    rel: str
+    href: str
+
+
+def told_subscription(row: SubscriptionRow) -> dict[str, Any]:
+    """Return a subscription as it is told."""
+    wish = msgspec.json.decode(row.document, type=Subscription)
+    extent = wish.views[0].extent
+    box = extent.box
+    names = {name for view in wish.views for name in view.extent.parameters}
+    return {
+        "id": row.id,
+        "dataset": [view.dataset for view in wish.views],
+        "bbox": [box.west, box.south, box.east, box.north],
+        "time": interval_text(extent.period),
+        "parameters": sorted(names),
+        "options": {name: value for view in wish.views for name, value in view.options},
+        "deadline": _deadline(wish),
+        "firm": wish.firm,
+        "priority": wish.priority,
+        "backfill": wish.backfill,
+        "destination": wish.destination,
+        "version": row.version,
+        "owner": row.owner,
+        "paused": bool(row.paused),
+        "made_at": instant_text(row.made_at),
+        "changed_at": instant_text(row.changed_at),
+    }
+
+
+def told_task(row: TaskRow) -> dict[str, Any]:
+    """Return a task as it is told."""
+    return {
+        "id": row.id,
+        "subscription": row.subscription_id,
+        "product": row.product_id,
+        "state": row.state,
+        "arrived_at": instant_text(row.arrived_at),
+        "deadline_at": _instant(row.deadline_at),
+        "ended_at": _instant(row.ended_at),
+        "slack_s": row.slack_s,
+        "parts": row.parts,
+        "parts_done": row.parts_done,
+        "worker_s": row.worker_s,
+        "cost": row.cost,
+        "text": row.text,
+    }
+
+
+def told_product(row: TaskRow) -> dict[str, Any]:
+    """Return the product of a task that was delivered."""
+    assert row.ended_at is not None
+    return {
+        "id": row.product_id,
+        "subscription": row.subscription_id,
+        "task": row.id,
+        "delivered_at": instant_text(row.ended_at),
+        "late": row.state == "late",
+        "slack_s": row.slack_s,
+        "rows": row.product_rows,
+        "size_bytes": row.size_bytes,
+        "sha256": row.sha256,
+        "digest": row.digest,
+        "url": beside(row.manifest_url, row.file),
+        "manifest_url": row.manifest_url,
+    }
+
+
+def told_update(row: UpdateRow) -> dict[str, Any]:
+    """Return an update as it is told."""
+    return {
+        "dataset": row.dataset,
+        "number": row.number,
+        "at": instant_text(row.at),
+        "profiles": row.profiles,
+    }
+
+
+def told_node(row: NodeRow) -> dict[str, Any]:
+    """Return a node as it is told."""
+    return {
+        "id": row.id,
+        "type": row.node_type,
+        "state": row.state,
+        "workers": row.workers,
+        "requested_at": instant_text(row.requested_at),
+        "ready_at": _instant(row.ready_at),
+        "gone_at": _instant(row.gone_at),
+        "reason": row.reason,
+    }
+
+
+def told_decision(row: DecisionRow) -> dict[str, Any]:
+    """Return a decision as it is told."""
+    return {
+        "at": instant_text(row.at),
+        "action": row.action,
+        "node": row.node_id,
+        "reason": row.reason,
+    }
+
+
+def _instant(at: float | None) -> str | None:
+    return None if at is None else instant_text(at)
+
+
+def _deadline(wish: Subscription) -> str | None:
+    if wish.deadline_at is not None:
+        return instant_text(wish.deadline_at)
+    return None if wish.deadline_s is None else duration_text(wish.deadline_s)
