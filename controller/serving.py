@@ -25,6 +25,7 @@ from controller.outbox import is_wanted
 from controller.ports import NodeListing, NodeState
 from controller.recording import Recorder, Recovered
 from controller.service import Inbox, Letter, Service, Watch
+from controller.store.database import Database
 from controller.store.schema import upgrade
 from controller.store.sqlite import SqliteDatabase
 from controller.store.store import Store
@@ -77,21 +78,30 @@ def data_folders(parent: Path) -> Folders:
 
 
 @contextmanager
-def open_store(folder: Path) -> Iterator[Store]:
-    """Open the store of a data folder, brought forward to this program's schema.
+def open_store(settings: Settings, folder: Path) -> Iterator[Store]:
+    """Open the store, brought forward to this program's schema: by default in the data folder.
 
     Raises
     ------
     StorageError
         It cannot be opened, is damaged, or was written by a newer program.
     """
-    path = folder / STORE_FILE
-    database = SqliteDatabase(path)
+    database = _database(settings, folder)
     try:
-        upgrade(database, str(path))
+        upgrade(database, database.name)
         yield Store(database, f"{socket.gethostname()}:{os.getpid()}")
     finally:
         database.close()
+
+
+def _database(settings: Settings, folder: Path) -> Database:
+    if not settings.store.url:
+        return SqliteDatabase(folder / STORE_FILE)
+    # Only who keeps a store in PostgreSQL needs its client.
+    from controller.store.postgres import PostgresDatabase  # noqa: PLC0415
+
+    password = settings.store.password
+    return PostgresDatabase(settings.store.url, password.get_secret_value() if password else None)
 
 
 @contextmanager

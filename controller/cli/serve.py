@@ -59,7 +59,7 @@ def serve_until_stopped(
         datasets.application(identifier)
     with (
         deferred() as asked_to_stop,
-        open_store(folder) as store,
+        open_store(settings, folder) as store,
         standing_service(
             settings=settings,
             store=store,

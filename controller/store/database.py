@@ -27,7 +27,14 @@ class Database(Protocol):
     """One database.
 
     Faults are raised as `controller.errors.StorageError`, which tells whether a retry may help.
+
+    Attributes
+    ----------
+    name : str
+        For messages: without a user's name or password.
     """
+
+    name: str
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Write: all of the block or nothing of it, and durable when it has ended."""

@@ -37,7 +37,7 @@ class SqliteDatabase:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.name = path, str(path)
         self._writing = threading.Lock()
         self._readers = threading.local()
         self._opened: list[sqlite3.Connection] = []

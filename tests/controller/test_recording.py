@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from controller.errors import Fenced, Overloaded, StorageError
 from controller.recording import Recorder
 from controller.service import Inbox, Letter, Service
+from controller.store.database import Database
 from controller.store.listed import NodeRow, SubscriptionRow, TaskRow
 from controller.store.schema import upgrade
 from controller.store.sqlite import SqliteDatabase
@@ -40,9 +41,30 @@ from planner.events import (
 from planner.model import Fragment, Product
 from planner.scaling.policy import BUILT_IN
 from planner.settings import PlannerSettings, ScalingSettings
+from tests.controller.databases import Postgres, running_postgres, why_not
 from tests.planner.building import OFFER, archive_stands, cut, subscription
 
 NOW = 1_000_000.0
+
+Place = Callable[[], Database]
+"""Opens one and the same database, each time anew."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    if reason := why_not():
+        pytest.skip(reason)
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "sqlite":
+        return partial(SqliteDatabase, tmp_path / "db")
+    from controller.store.postgres import PostgresDatabase  # noqa: PLC0415
+
+    return partial(PostgresDatabase, request.getfixturevalue("server").make())
 
 
 class Hands:
@@ -97,9 +119,9 @@ def answers(command: AnyCommand) -> Iterator[AnyEvent]:
 class Life:
     """One service between its start and its end, be that a kill."""
 
-    def __init__(self, path: Path, stalls: tuple[type, ...] = ()) -> None:
-        self.database = SqliteDatabase(path)
-        upgrade(self.database, str(path))
+    def __init__(self, database: Database, stalls: tuple[type, ...] = ()) -> None:
+        self.database = database
+        upgrade(self.database, "test")
         self.store = Store(self.database, "test")
         self.store.take_lease()
         settings = PlannerSettings(scaling=ScalingSettings(put_off_launches=False))
@@ -138,23 +160,23 @@ class Life:
 
 
 @contextmanager
-def life(path: Path, stalls: tuple[type, ...] = ()) -> Iterator[Life]:
-    found = Life(path, stalls)
+def life(place: Place, stalls: tuple[type, ...] = ()) -> Iterator[Life]:
+    database = place()
     try:
-        yield found
+        yield Life(database, stalls)
     finally:
-        found.database.close()
+        database.close()
 
 
 @pytest.mark.parametrize("kind", [CutTask, ProvisionNode, RunPart, CombineProduct, DeliverProduct])
-def test_a_service_that_dies_before_any_outcome_is_gone_on_with(tmp_path: Path, kind: type) -> None:
-    with life(tmp_path / "db", stalls=(kind,)) as first:
+def test_a_service_that_dies_before_any_outcome_is_gone_on_with(place: Place, kind: type) -> None:
+    with life(place, stalls=(kind,)) as first:
         first.begin()
         (task,) = first.tasks()
         assert task.ended_at is None
         waited_for = [each for each in first.hands.obeyed if isinstance(each, kind)]
         state = first.service.planner.snapshot()
-    with life(tmp_path / "db") as second:
+    with life(place) as second:
         assert second.recovered.planner.snapshot().desk == state.desk
         assert list(second.recovered.commands) == waited_for
         second.play()
@@ -163,14 +185,14 @@ def test_a_service_that_dies_before_any_outcome_is_gone_on_with(tmp_path: Path, 
     assert (task.parts, task.parts_done, task.worker_s) == (2, 2, 4.0)
 
 
-def test_nothing_is_under_way_when_all_is_done(tmp_path: Path) -> None:
-    with life(tmp_path / "db") as first:
+def test_nothing_is_under_way_when_all_is_done(place: Place) -> None:
+    with life(place) as first:
         first.begin()
         assert first.tasks()[0].state == "delivered"
-    with life(tmp_path / "db") as second:
+    with life(place) as second:
         assert second.recovered.commands == ()
         second.recorder.keep_snapshot(second.service.planner.snapshot(), second.recorder.seq)
-    with life(tmp_path / "db") as third:
+    with life(place) as third:
         assert third.recorder.snapshot_seq == third.recorder.seq > 0
 
 
@@ -178,10 +200,11 @@ def test_what_cannot_be_written_is_not_acted_on_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[SlackwaterError | None] = []
-    with life(tmp_path / "db", stalls=(RunPart,)) as one:
+    with life(partial(SqliteDatabase, tmp_path / "db"), stalls=(RunPart,)) as one:
         one.begin()
         done = len(one.hands.obeyed)
         lost = next(each for each in one.hands.obeyed if isinstance(each, RunPart))
+        assert isinstance(one.database, SqliteDatabase)
         full(one.database, monkeypatch)
         (answer,) = answers(lost)
         one.inbox.put(answer)
@@ -224,13 +247,13 @@ def full(database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monkeypatch, "undo", free)
 
 
-def test_a_message_that_comes_again_changes_nothing(tmp_path: Path) -> None:
+def test_a_message_that_comes_again_changes_nothing(place: Place) -> None:
     event = SubscriptionAdded(at=NOW, subscription=subscription())
-    with life(tmp_path / "db") as one:
+    with life(place) as one:
         one.inbox.post(Letter(event=event, message_id="m1"))
         one.play()
         seq = one.recorder.seq
-    with life(tmp_path / "db") as two:
+    with life(place) as two:
         two.inbox.post(Letter(event=event, message_id="m1"))
         two.play()
         assert two.recorder.seq == seq
@@ -245,8 +268,8 @@ def test_an_inbox_that_is_full_takes_no_more_from_outside() -> None:
     assert len(inbox.batch(0.0)) == 2
 
 
-def test_a_service_that_was_taken_over_can_write_no_more(tmp_path: Path) -> None:
-    with life(tmp_path / "db") as old, life(tmp_path / "db") as new:
+def test_a_service_that_was_taken_over_can_write_no_more(place: Place) -> None:
+    with life(place) as old, life(place) as new:
         old.inbox.put(archive_stands(NOW))
         with pytest.raises(Fenced, match="another service has taken over"):
             old.play()
@@ -254,30 +277,30 @@ def test_a_service_that_was_taken_over_can_write_no_more(tmp_path: Path) -> None
         assert new.tasks()[0].state == "delivered"
 
 
-def test_a_build_that_decides_otherwise_is_refused(tmp_path: Path) -> None:
-    with life(tmp_path / "db") as one:
+def test_a_build_that_decides_otherwise_is_refused(place: Place) -> None:
+    with life(place) as one:
         one.begin()
         with one.database.transaction() as connection:
             otherwise = "UPDATE journal SET line = replace(line, :was, :is)"
             connection.change(otherwise, {"was": '"parts_wanted":', "is": '"parts_wanted":1'})
-    with pytest.raises(BrokenJournal, match="is decided otherwise by build"):
-        Life(tmp_path / "db")
+    with pytest.raises(BrokenJournal, match="is decided otherwise by build"), life(place):
+        pass
 
 
-def test_tasks_of_a_subscription_that_ends_are_listed_as_dropped(tmp_path: Path) -> None:
-    with life(tmp_path / "db", stalls=(RunPart,)) as one:
+def test_tasks_of_a_subscription_that_ends_are_listed_as_dropped(place: Place) -> None:
+    with life(place, stalls=(RunPart,)) as one:
         one.begin()
         one.inbox.put(SubscriptionRemoved(at=NOW, subscription_id="med"))
         one.play()
         assert [row.state for row in one.tasks()] == ["dropped"]
         assert one.store.rows("list_subscriptions", SubscriptionRow, EVERYBODY) == []
         one.recorder.tidy(one.service.planner)
-    with life(tmp_path / "db") as two:
+    with life(place) as two:
         assert [c for c in two.recovered.commands if isinstance(c, RunPart)] == []
 
 
-def test_nodes_and_why_they_came_are_listed(tmp_path: Path) -> None:
-    with life(tmp_path / "db") as one:
+def test_nodes_and_why_they_came_are_listed(place: Place) -> None:
+    with life(place) as one:
         one.begin()
         (node,) = one.store.rows("list_nodes", NodeRow, {"standing_only": 0, "count": 9})
         assert node.ready_at == NOW
@@ -314,12 +337,10 @@ def test_a_store_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path) ->
     database.close()
 
 
-def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    with life(tmp_path / "db") as one:
+def test_a_transaction_that_fails_leaves_nothing(place: Place) -> None:
+    with life(place) as one:
         good = Write(query="add_message", rows=({"id": "a", "taken_at": NOW},))
         bad = Write(query="add_message", rows=({"id": "a", "taken_at": NOW},))
         with pytest.raises(StorageError):
             one.store.commit([good, bad])
         assert not one.store.knows("a")
-    with sqlite3.connect(tmp_path / "db") as file:
-        assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
