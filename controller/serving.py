@@ -21,6 +21,7 @@ from controller.datasets import Datasets
 from controller.destinations import Destinations
 from controller.errors import StorageError
 from controller.history import Histories
+from controller.leasing import Heart
 from controller.outbox import is_wanted
 from controller.ports import NodeListing, NodeState
 from controller.recording import Recorder, Recovered
@@ -115,8 +116,10 @@ def standing_service(
     watch: Watch = lambda event, commands: None,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Standing]:
-    """Recover, take in what happened meanwhile, and carry on with what was under way."""
-    store.take_lease()
+    """Recover, take in what happened meanwhile, and carry on with what was under way.
+
+    The service must hold the store's lease (`controller.leasing.take`).
+    """
     recorder = Recorder(store, BUILD, settings.planner, Policies(), clock)
     recovered = recorder.recover()
     inbox, histories = Inbox(), Histories()
@@ -180,9 +183,21 @@ def orphans(books: Books, listed: Iterable[NodeListing]) -> list[str]:
     return [each.node_id for each in listed if each.node_id not in books.fleet.nodes]
 
 
-def serve(standing: Standing, asked_to_stop: Callable[[], bool]) -> None:
-    """Run until somebody asks to stop."""
-    standing.service.run(lambda planner: asked_to_stop())
+def serve(standing: Standing, heart: Heart, asked_to_stop: Callable[[], bool]) -> None:
+    """Run until somebody asks to stop.
+
+    Raises
+    ------
+    Fenced
+        Another service has taken over.
+    """
+
+    def is_over(_: Planner) -> bool:
+        if heart.fault is not None:
+            raise heart.fault
+        return asked_to_stop()
+
+    standing.service.run(is_over)
 
 
 def wind_down(standing: Standing, drain_s_max: float) -> None:

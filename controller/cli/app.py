@@ -140,13 +140,22 @@ def serve(
         Path | None,
         typer.Option("--data", help="Data folder, instead of the settings' service.data_dir."),
     ] = None,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="Wait while another service lives, then take over.")
+    ] = False,
     config: Config = None,
 ) -> None:
     """Serve subscriptions until told to stop; goes on where the last service ended."""
     from controller.cli.serve import serve_until_stopped
 
     raise typer.Exit(
-        serve_until_stopped(archive=archive, subscriptions=subscriptions, data=data, config=config)
+        serve_until_stopped(
+            archive=archive,
+            subscriptions=subscriptions,
+            data=data,
+            standby=standby,
+            config=config,
+        )
     )
 
 

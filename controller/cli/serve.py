@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from controller.config.subscriptions import read_subscriptions
 from controller.datasets import Datasets, Places
 from controller.destinations import Destinations
 from controller.errors import ApiError
-from controller.interruption import deferred
+from controller.interruption import Asked, Interrupted, deferred
+from controller.leasing import Heart, beating, take
 from controller.ownership import check_names
 from controller.service import Letter
 from controller.serving import (
@@ -30,12 +32,18 @@ from controller.serving import (
     standing_service,
     wind_down,
 )
+from controller.store.store import Store
 from planner.events import SubscriptionAdded
 from planner.model import Subscription
 
 
 def serve_until_stopped(
-    *, archive: str | None, subscriptions: Path | None, data: Path | None, config: Path | None
+    *,
+    archive: str | None,
+    subscriptions: Path | None,
+    data: Path | None,
+    standby: bool,
+    config: Path | None,
 ) -> Exit:
     """Run the command and return its exit code."""
     check_names()
@@ -60,6 +68,7 @@ def serve_until_stopped(
     with (
         deferred() as asked_to_stop,
         open_store(settings, folder) as store,
+        _lease(store, standby, asked_to_stop) as heart,
         standing_service(
             settings=settings,
             store=store,
@@ -75,10 +84,29 @@ def serve_until_stopped(
             messages().print(
                 f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it.", soft_wrap=True
             )
-            serve(standing, lambda: bool(asked_to_stop))
+            serve(standing, heart, lambda: bool(asked_to_stop))
         wind_down(standing, settings.service.drain_s_max)
         asked_to_stop.signal_number = None  # It was heard: this end is the one that was asked for.
     return Exit.OK
+
+
+@contextmanager
+def _lease(store: Store, standby: bool, asked_to_stop: Asked) -> Iterator[Heart]:
+    """Hold the lease of the store inside the block.
+
+    Raises
+    ------
+    Fenced
+        Another service lives, and this one is not to stand by.
+    Interrupted
+        Somebody asked to stop while it waited.
+    """
+    if standby:
+        messages().print("Standing by until no other service lives on this store.")
+    if not take(store, waits=standby, given_up=lambda: bool(asked_to_stop)):
+        raise Interrupted
+    with beating(store) as heart:
+        yield heart
 
 
 def _api(

@@ -42,5 +42,8 @@ class Database(Protocol):
     def reading(self) -> AbstractContextManager[Connection]:
         """Read a consistent state, from any thread; a writer neither waits nor is waited for."""
 
+    def hold(self) -> bool:
+        """Try to hold the database until the end of this process; tell whether nobody else does."""
+
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and let go."""

@@ -34,6 +34,9 @@ STATEMENT_S_MAX = 60
 
 APPLICATION = "slackwater"
 
+HOLD_KEY = int.from_bytes(b"slack")
+"""Advisory locks are numbers, shared by all programs on a database: this one is ours."""
+
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 
 
@@ -89,8 +92,17 @@ class PostgresDatabase:
         finally:
             self._readers.put(reader)
 
+    def hold(self) -> bool:
+        """Try to hold the database until the end of this process; tell whether nobody else does."""
+        with self._writing, self._faults_named():
+            if self._writer is None or self._writer.closed or self._writer.broken:
+                self._writer = self._connect()
+            query = "SELECT pg_try_advisory_lock(%(key)s)"
+            ((held,),) = self._writer.execute(query, {"key": HOLD_KEY}).fetchall()
+        return bool(held)
+
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and let go."""
         readers = [self._readers.get() for _ in range(READERS_MAX)]
         for connection in (self._writer, *readers):
             if connection is not None:

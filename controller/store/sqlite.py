@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from controller.errors import StorageError
 from controller.store.database import Connection, Row
@@ -41,6 +42,7 @@ class SqliteDatabase:
         self._writing = threading.Lock()
         self._readers = threading.local()
         self._opened: list[sqlite3.Connection] = []
+        self._held: IO[bytes] | None = None
         with self._faults_named():
             path.touch(mode=0o600, exist_ok=True)
             self._writer = self._connect()
@@ -73,8 +75,22 @@ class SqliteDatabase:
             finally:
                 reader.execute("ROLLBACK")
 
+    def hold(self) -> bool:
+        """Try to hold the database until the end of this process; tell whether nobody else does."""
+        if self._held is None:
+            lock = self.path.with_name(f"{self.path.name}.lock").open("ab")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.close()
+                return False
+            self._held = lock
+        return True
+
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and let go."""
+        if self._held is not None:
+            self._held.close()
         for connection in self._opened:
             connection.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -41,30 +41,12 @@ from planner.events import (
 from planner.model import Fragment, Product
 from planner.scaling.policy import BUILT_IN
 from planner.settings import PlannerSettings, ScalingSettings
-from tests.controller.databases import Postgres, running_postgres, why_not
+from tests.controller.stores import Place, place, server
 from tests.planner.building import OFFER, archive_stands, cut, subscription
 
+__all__ = ["place", "server"]
+
 NOW = 1_000_000.0
-
-Place = Callable[[], Database]
-"""Opens one and the same database, each time anew."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    if reason := why_not():
-        pytest.skip(reason)
-    with running_postgres() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    if request.param == "sqlite":
-        return partial(SqliteDatabase, tmp_path / "db")
-    from controller.store.postgres import PostgresDatabase  # noqa: PLC0415
-
-    return partial(PostgresDatabase, request.getfixturevalue("server").make())
 
 
 class Hands:
