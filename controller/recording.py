@@ -103,9 +103,8 @@ class Recorder:
         is_new = kept is None
         if kept is None:
             kept = self._begin()
-        planner = Planner.restore(decode_snapshot(kept.state, self._policies), self._policies)
+        planner, self.seq = replayed(self.store, kept, self._build, self._policies)
         self.snapshot_seq = kept.seq
-        self.seq = self._replay(planner, kept)
         commands = self._commands_under_way(planner)
         self._listing = Listing(
             self.store.rows("open_tasks", TaskRow, {}),
@@ -149,7 +148,12 @@ class Recorder:
 
     def keep_snapshot(self, snapshot: Snapshot, seq: int) -> None:
         """Keep the state after a step, from which the next restart begins."""
-        self.store.commit(_snapshot_writes(self._build, self._clock(), snapshot, seq))
+        kept = Kept(seq=seq, build=self._build, state=encode_snapshot(snapshot))
+        self.store.keep_snapshot(kept, self._clock())
+        self.snapshot_seq = seq
+
+    def kept(self, seq: int) -> None:
+        """Note that somebody has kept a snapshot of the state after a step."""
         self.snapshot_seq = seq
 
     def tidy(self, planner: Planner) -> None:
@@ -166,24 +170,11 @@ class Recorder:
         """Begin a journal in an empty store."""
         planner = Planner(self._settings, self._policies)
         header = Header(build=self._build, settings=self._settings)
-        snapshot = planner.snapshot()
-        writes = _snapshot_writes(self._build, self._clock(), snapshot, 0)
-        self.store.commit([header_write(0, header), *writes])
-        return Kept(seq=0, build=self._build, state=encode_snapshot(snapshot))
-
-    def _replay(self, planner: Planner, kept: Kept) -> int:
-        """Feed a planner the steps behind a snapshot; return the number of the last."""
-        seq = kept.seq
-        for line in self.store.lines_after(kept.seq):
-            seq += 1
-            step = decode_step(line, seq)
-            if tuple(planner.handle(step.event)) != step.commands:
-                raise BrokenJournal(
-                    f"step {seq} of the store, a {type(step.event).__name__}, is decided otherwise"
-                    f" by {self._build} than by {kept.build}, which wrote it",
-                    fix="Start the old version, end it with SIGTERM, and start this one again",
-                )
-        return seq
+        self.store.commit([header_write(0, header)])
+        state = encode_snapshot(planner.snapshot())
+        kept = Kept(seq=0, build=self._build, state=state)
+        self.store.keep_snapshot(kept, self._clock())
+        return kept
 
     def _commands_under_way(self, planner: Planner) -> tuple[AnyCommand, ...]:
         found = {key: decode_command(text) for key, text in self.store.open_commands()}
@@ -195,10 +186,36 @@ class Recorder:
         return tuple(wanted.values())
 
 
-def _snapshot_writes(build: str, at: float, snapshot: Snapshot, seq: int) -> list[Write]:
-    state = encode_snapshot(snapshot)
-    row = {"seq": seq, "build": build, "taken_at": at, "state": state}
-    return [
-        Write(query="add_snapshot", rows=(row,)),
-        Write(query="drop_older_snapshots", rows=({"seq": seq},)),
-    ]
+def replayed(
+    store: Store, kept: Kept, build: str, policies: Mapping[str, Policy], upto: int | None = None
+) -> tuple[Planner, int]:
+    """Return the planner after a step, or after the last, and that step's number.
+
+    Parameters
+    ----------
+    store : Store
+    kept : Kept
+        The snapshot to begin from.
+    build : str
+        Program and version that replays.
+    policies : mapping of str to Policy
+    upto : int, optional
+        The last step to replay.
+
+    Raises
+    ------
+    BrokenJournal
+        This build decides otherwise than the one that wrote the journal.
+    """
+    planner = Planner.restore(decode_snapshot(kept.state, policies), policies)
+    seq = kept.seq
+    for number, line in store.lines(kept.seq, upto):
+        step = decode_step(line, number)
+        if number != seq + 1 or tuple(planner.handle(step.event)) != step.commands:
+            raise BrokenJournal(
+                f"step {number} of the store, a {type(step.event).__name__}, is decided otherwise"
+                f" by {build} than by {kept.build}, which wrote it",
+                fix="Start the old version, end it with SIGTERM, and start this one again",
+            )
+        seq = number
+    return planner, seq

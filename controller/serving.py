@@ -26,9 +26,9 @@ from controller.outbox import is_wanted
 from controller.ports import NodeListing, NodeState
 from controller.recording import Recorder, Recovered
 from controller.service import Inbox, Letter, Service, Watch
-from controller.store.database import Database
+from controller.snapshotting import Snapshots
+from controller.store.opening import Address, opened
 from controller.store.schema import upgrade
-from controller.store.sqlite import SqliteDatabase
 from controller.store.store import Store
 from controller.wiring import Folders, Hands, hands
 from planner.books import Books
@@ -78,31 +78,28 @@ def data_folders(parent: Path) -> Folders:
     return folders
 
 
+def address_of(settings: Settings, folder: Path) -> Address:
+    """Return where the store is kept: by default in the data folder."""
+    password = settings.store.password
+    return Address(
+        path=str(folder / STORE_FILE),
+        url=settings.store.url,
+        password=password.get_secret_value() if password else None,
+    )
+
+
 @contextmanager
-def open_store(settings: Settings, folder: Path) -> Iterator[Store]:
-    """Open the store, brought forward to this program's schema: by default in the data folder.
+def open_store(address: Address) -> Iterator[Store]:
+    """Open the store, brought forward to this program's schema.
 
     Raises
     ------
     StorageError
         It cannot be opened, is damaged, or was written by a newer program.
     """
-    database = _database(settings, folder)
-    try:
+    with opened(address) as database:
         upgrade(database, database.name)
         yield Store(database, f"{socket.gethostname()}:{os.getpid()}")
-    finally:
-        database.close()
-
-
-def _database(settings: Settings, folder: Path) -> Database:
-    if not settings.store.url:
-        return SqliteDatabase(folder / STORE_FILE)
-    # Only who keeps a store in PostgreSQL needs its client.
-    from controller.store.postgres import PostgresDatabase  # noqa: PLC0415
-
-    password = settings.store.password
-    return PostgresDatabase(settings.store.url, password.get_secret_value() if password else None)
 
 
 @contextmanager
@@ -183,8 +180,10 @@ def orphans(books: Books, listed: Iterable[NodeListing]) -> list[str]:
     return [each.node_id for each in listed if each.node_id not in books.fleet.nodes]
 
 
-def serve(standing: Standing, heart: Heart, asked_to_stop: Callable[[], bool]) -> None:
-    """Run until somebody asks to stop.
+def serve(
+    standing: Standing, heart: Heart, snapshots: Snapshots, asked_to_stop: Callable[[], bool]
+) -> None:
+    """Run until somebody asks to stop, and have snapshots taken meanwhile.
 
     Raises
     ------
@@ -195,6 +194,7 @@ def serve(standing: Standing, heart: Heart, asked_to_stop: Callable[[], bool]) -
     def is_over(_: Planner) -> bool:
         if heart.fault is not None:
             raise heart.fault
+        snapshots.look(standing.recorder.seq, standing.recorder.snapshot_seq)
         return asked_to_stop()
 
     standing.service.run(is_over)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,12 +26,14 @@ from controller.ownership import check_names
 from controller.service import Letter
 from controller.serving import (
     Standing,
+    address_of,
     data_folders,
     open_store,
     serve,
     standing_service,
     wind_down,
 )
+from controller.snapshotting import Snapshots
 from controller.store.store import Store
 from planner.events import SubscriptionAdded
 from planner.model import Subscription
@@ -67,7 +69,7 @@ def serve_until_stopped(
         datasets.application(identifier)
     with (
         deferred() as asked_to_stop,
-        open_store(settings, folder) as store,
+        open_store(address_of(settings, folder)) as store,
         _lease(store, standby, asked_to_stop) as heart,
         standing_service(
             settings=settings,
@@ -80,11 +82,22 @@ def serve_until_stopped(
         _tell_datasets(standing, datasets)
         if subscriptions:
             _subscribe(standing, subscriptions, datasets, destinations)
-        with _api(standing, settings, datasets, destinations) as url:
+        recorder = standing.recorder
+        snapshots = Snapshots(
+            address_of(settings, folder),
+            store,
+            folder / "journal",
+            steps=settings.service.snapshot_steps,
+            done=recorder.kept,
+        )
+        with (
+            closing(snapshots),
+            _api(standing, settings, datasets, destinations) as url,
+        ):
             messages().print(
                 f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it.", soft_wrap=True
             )
-            serve(standing, heart, lambda: bool(asked_to_stop))
+            serve(standing, heart, snapshots, lambda: bool(asked_to_stop))
         wind_down(standing, settings.service.drain_s_max)
         asked_to_stop.signal_number = None  # It was heard: this end is the one that was asked for.
     return Exit.OK

@@ -59,7 +59,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str, password: str | None = None) -> None:
         self.name = _shown(url)
-        self._url, self._password = url, password
+        self.url, self._password = url, password
         self._writing = threading.Lock()
         self._writer: psycopg.Connection | None = None
         self._readers: queue.SimpleQueue[psycopg.Connection | None] = queue.SimpleQueue()
@@ -110,7 +110,7 @@ class PostgresDatabase:
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
-            self._url,
+            self.url,
             password=self._password,
             autocommit=True,
             application_name=APPLICATION,

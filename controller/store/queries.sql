@@ -24,15 +24,28 @@ INSERT INTO headers (seq, header) VALUES (:seq, :header)
 -- name: last_header
 SELECT seq, header FROM headers WHERE seq <= :seq ORDER BY seq DESC LIMIT 1
 
+-- name: add_snapshot_piece
+INSERT INTO snapshot_pieces (seq, number, content) VALUES (:seq, :number, :content)
+ON CONFLICT (seq, number) DO UPDATE SET content = excluded.content
+
 -- name: add_snapshot
-INSERT INTO snapshots (seq, build, taken_at, state) VALUES (:seq, :build, :taken_at, :state)
-ON CONFLICT (seq) DO UPDATE SET build = excluded.build, state = excluded.state
+INSERT INTO snapshots (seq, build, taken_at) VALUES (:seq, :build, :taken_at)
+ON CONFLICT (seq) DO UPDATE SET build = excluded.build, taken_at = excluded.taken_at
 
 -- name: last_snapshot
-SELECT seq, build, state FROM snapshots ORDER BY seq DESC LIMIT 1
+SELECT seq, build FROM snapshots ORDER BY seq DESC LIMIT 1
 
--- name: drop_older_snapshots
+-- name: snapshot_pieces
+SELECT content FROM snapshot_pieces WHERE seq = :seq ORDER BY number
+
+-- name: drop_snapshots_before
 DELETE FROM snapshots WHERE seq < :seq
+
+-- name: drop_pieces_before
+DELETE FROM snapshot_pieces WHERE seq < :seq
+
+-- name: drop_lines
+DELETE FROM journal WHERE seq > :after AND seq <= :upto
 
 -- name: add_message
 INSERT INTO inbox (id, taken_at) VALUES (:id, :taken_at)

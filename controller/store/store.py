@@ -15,6 +15,9 @@ from controller.store.database import Connection, Database, Row
 from controller.store.named import queries
 from planner.journal import Header, decode_header, encode_header
 
+PIECE_BYTES = 2**20
+"""A snapshot is written in pieces of this size [bytes], some milliseconds each."""
+
 READ_LINES_MAX = 10_000
 """Lines of the journal held in memory at a time while it is replayed."""
 
@@ -112,20 +115,39 @@ class Store:
         """Return the newest snapshot."""
         with self.database.reading() as connection:
             found = self._fetch(connection, "last_snapshot")
-        if not found:
-            return None
-        seq, build, state = found[0]
-        return Kept(seq=int(seq), build=str(build), state=bytes(state))
+            if not found:
+                return None
+            seq, build = found[0]
+            pieces = self._fetch(connection, "snapshot_pieces", {"seq": seq})
+        state = b"".join(bytes(content) for (content,) in pieces)
+        return Kept(seq=int(seq), build=str(build), state=state)
 
-    def lines_after(self, seq: int) -> Iterator[bytes]:
-        """Yield the lines of the journal behind a step, in order."""
+    def keep_snapshot(self, kept: Kept, at: float) -> None:
+        """Keep a snapshot that was taken at an instant [POSIX s], and drop those before it.
+
+        Written in pieces, between which the loop may write.
+        """
+        for number, first in enumerate(range(0, max(1, len(kept.state)), PIECE_BYTES)):
+            content = kept.state[first : first + PIECE_BYTES]
+            row = {"seq": kept.seq, "number": number, "content": content}
+            self.commit([Write(query="add_snapshot_piece", rows=(row,))])
+        row = {"seq": kept.seq, "build": kept.build, "taken_at": at}
+        self.commit([Write(query="add_snapshot", rows=(row,))])
+        before = ({"seq": kept.seq},)
+        self.commit([Write(query="drop_snapshots_before", rows=before)])
+        self.commit([Write(query="drop_pieces_before", rows=before)])
+
+    def lines(self, after: int, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield number and line of the journal's steps behind one, up to another, in order."""
         query = f"{self._queries['lines_after']} LIMIT :count"
-        while True:
+        while upto is None or after < upto:
             with self.database.reading() as connection:
-                found = connection.fetch(query, {"seq": seq, "count": READ_LINES_MAX})
+                found = connection.fetch(query, {"seq": after, "count": READ_LINES_MAX})
             for number, line in found:
-                seq = int(number)
-                yield line.encode() + b"\n"
+                if upto is not None and number > upto:
+                    return
+                after = int(number)
+                yield after, line.encode() + b"\n"
             if len(found) < READ_LINES_MAX:
                 return
 

@@ -21,11 +21,18 @@ CREATE TABLE headers (
     header TEXT NOT NULL
 );
 
+-- The planner's state after a step. Its pieces are written one by one, so that none of them holds
+-- up the loop for long; it counts when its row is there, which comes last.
 CREATE TABLE snapshots (
     seq BIGINT PRIMARY KEY,
     build TEXT NOT NULL,
-    taken_at DOUBLE PRECISION NOT NULL,
-    state BYTEA NOT NULL
+    taken_at DOUBLE PRECISION NOT NULL
+);
+CREATE TABLE snapshot_pieces (
+    seq BIGINT NOT NULL,
+    number INTEGER NOT NULL,
+    content BYTEA NOT NULL,
+    PRIMARY KEY (seq, number)
 );
 
 -- Messages from outside that were taken in, so that a repeated one changes nothing.
