@@ -7,7 +7,6 @@ batch, however much befell it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -143,8 +142,8 @@ class _Page:
             "put_subscription": standing,
             "remove_subscription": removed,
             "put_update": self._updates,
-            "put_task": [asdict(row) for row in self._touched_tasks.values()],
-            "put_node": [asdict(row) for row in self._touched_nodes.values()],
+            "put_task": [msgspec.to_builtins(row) for row in self._touched_tasks.values()],
+            "put_node": [msgspec.to_builtins(row) for row in self._touched_nodes.values()],
             "add_decision": self._decisions,
         }
         return [Write(query=query, rows=tuple(each)) for query, each in rows.items() if each]
