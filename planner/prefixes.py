@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import NamedTuple
@@ -101,29 +102,37 @@ Must not fall as the first three grow, nor rise with the last. Infinite: it cann
 
 
 class Outline:
-    """The queue in chunks, without the tasks that are left out.
+    """The queue in chunks, as it stands: good for one evaluation.
 
     Parameters
     ----------
     queue : RankedQueue
-    leaves_out : callable, optional
-        Tells whether a task is left out: neither it nor its work counts.
-    may_leave_out : callable, optional
-        Tells whether any task may be, of those with these totals.
     """
 
-    def __init__(
-        self,
-        queue: RankedQueue,
-        leaves_out: Callable[[Waiting], bool] | None = None,
-        may_leave_out: Callable[[Totals], bool] | None = None,
-    ) -> None:
+    def __init__(self, queue: RankedQueue) -> None:
         self.chunks = list(queue.chunks())
-        if leaves_out and may_leave_out:
-            for at, chunk in enumerate(self.chunks):
-                if may_leave_out(chunk.summed()):
-                    kept = [task for task in chunk.ordered() if not leaves_out(task)]
-                    self.chunks[at] = Chunk(kept)
+        self._walked: dict[tuple[Chunk, Before, Caution], list[Step]] = {}
+
+    def without(
+        self, leaves_out: Callable[[Waiting], bool], may_leave_out: Callable[[Totals], bool]
+    ) -> Outline:
+        """Return an outline in which neither some tasks nor their work count.
+
+        Parameters
+        ----------
+        leaves_out : callable
+            Tells whether a task is left out.
+        may_leave_out : callable
+            Tells whether any task may be, of those with these totals.
+        """
+        rest = copy(self)  # It shares what was walked already: a chunk that is cut is a new one.
+        rest.chunks = [
+            Chunk([task for task in chunk.ordered() if not leaves_out(task)])
+            if may_leave_out(chunk.summed())
+            else chunk
+            for chunk in self.chunks
+        ]
+        return rest
 
     @property
     def parts(self) -> int:
@@ -161,7 +170,10 @@ class Outline:
             beaten = floor if best is None else best.value
             for bounded in _bounded(pieces, before, caution, rating, beaten):
                 heapq.heappush(opened, bounded)
-            found = None if pieces else _highest_within(chunk, before, caution, rating, floor)
+            if pieces:
+                continue
+            steps = self._steps(chunk, before, caution)
+            found = _highest_of(steps, before.tasks, rating, floor, enough)
             if found is not None and found.exceeds(best):
                 best = found
                 if best.value > enough:
@@ -176,19 +188,28 @@ class Outline:
         of the task itself, which is spared what its longest part may take beyond that share.
         """
         jobs: list[Job] = []
-        parts = mean_us = variance_us2 = 0
         before_s = 0.0
-        for chunk in self.chunks:
-            for waiting in chunk.ordered():
-                parts += waiting.parts
-                if parts > FORECAST_PARTS_MAX and jobs:
-                    return jobs
-                mean_us += waiting.mean_us
-                variance_us2 += waiting.variance_us2
-                work_s = caution.work_s(mean_us, variance_us2)
-                jobs.append(job_of(waiting, work_s - before_s, caution))
-                before_s = work_s
+        for waiting, parts, work_s, _ in self._all_steps(caution):
+            if parts > FORECAST_PARTS_MAX and jobs:
+                break
+            jobs.append(job_of(waiting, work_s - before_s, caution))
+            before_s = work_s
         return jobs
+
+    def _all_steps(self, caution: Caution) -> Iterator[Step]:
+        before = Before()
+        for chunk in self.chunks:
+            for piece in chunk.pieces() or (chunk,):
+                yield from self._steps(piece, before, caution)
+                before = before.and_all_of(piece)
+
+    def _steps(self, chunk: Chunk, before: Before, caution: Caution) -> list[Step]:
+        """Return the steps through a chunk; every rating of an evaluation goes the same ones."""
+        place = chunk, before, caution
+        steps = self._walked.get(place)
+        if steps is None:
+            steps = self._walked[place] = _walk(*place)
+        return steps
 
 
 class Before(NamedTuple):
@@ -200,6 +221,22 @@ class Before(NamedTuple):
     variance_us2: int = 0
     longest_s: float = 0.0
     longest_sd_s: float = 0.0
+
+    def and_all_of(self, chunk: Chunk) -> Before:
+        """Return what runs before the place behind a chunk that begins here."""
+        totals = chunk.summed()
+        return Before(
+            self.tasks + len(chunk.entries),
+            self.parts + totals.parts,
+            self.mean_us + totals.mean_us,
+            self.variance_us2 + totals.variance_us2,
+            max(self.longest_s, totals.longest_s),
+            max(self.longest_sd_s, totals.longest_sd_s),
+        )
+
+
+Step = tuple[Waiting, int, float, float]
+"""One task further: how many parts, planning work and longest part [s] there are up to it."""
 
 
 class Bounded(NamedTuple):
@@ -235,14 +272,12 @@ def _bounded(
     return found
 
 
-def _highest_within(
-    chunk: Chunk, before: Before, caution: Caution, rating: Rating, floor: float
-) -> Prefix | None:
-    """Return the highest of the prefixes that end in a chunk; see `Outline.highest`."""
+def _walk(chunk: Chunk, before: Before, caution: Caution) -> list[Step]:
     _, parts, mean_us, variance_us2, longest_s, longest_sd_s = before
     planned_s = caution.length_s(longest_s, longest_sd_s)
-    best, found = floor, None
-    for position, waiting in enumerate(chunk.ordered(), start=before.tasks):
+    steps: list[Step] = []
+    work_s = caution.work_s
+    for waiting in chunk.ordered():
         parts += waiting.parts
         mean_us += waiting.mean_us
         variance_us2 += waiting.variance_us2
@@ -250,14 +285,26 @@ def _highest_within(
             longest_s = max(longest_s, waiting.longest_s)
             longest_sd_s = max(longest_sd_s, waiting.longest_sd_s)
             planned_s = caution.length_s(longest_s, longest_sd_s)
+        steps.append((waiting, parts, work_s(mean_us, variance_us2), planned_s))
+    return steps
+
+
+def _highest_of(
+    steps: Sequence[Step], position: int, rating: Rating, floor: float, enough: float
+) -> Prefix | None:
+    """Return the highest of the prefixes that end at some steps, the first at a position."""
+    best, found = floor, None
+    for at, step in enumerate(steps, start=position):
+        waiting, parts, work_s, longest_s = step
         due_at = waiting.due_at
         if due_at == math.inf or not waiting.admitted:
             continue
-        work_s = caution.work_s(mean_us, variance_us2)
-        value = rating(work_s, planned_s, parts, due_at)
+        value = rating(work_s, longest_s, parts, due_at)
         if best < value < math.inf:
             best = value
-            found = Prefix(waiting.task_id, position, parts, work_s, planned_s, due_at, value)
+            found = Prefix(waiting.task_id, at, parts, work_s, longest_s, due_at, value)
+            if value > enough:
+                break
     return found
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from planner.extent import Extent
 from planner.matching import SubscriptionIndex
-from planner.model import Observations, Selection, Subscription, UpdateSpan
+from planner.model import Observations, Selection, Subscription, UpdateSpan, View
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +48,9 @@ class Registry:
         self.state = state or RegistryState()
         self._keys: dict[str, int] = {}
         self._indexes: dict[str, SubscriptionIndex] = {}
+        # What the last row got that new ones mostly get as well, so that they share it.
+        self._covered: dict[str, int] = {}
+        self._first: tuple[tuple[View, ...], dict[str, int], tuple[Selection, ...]] = ((), {}, ())
         listening: dict[str, list[tuple[int, Extent]]] = {}
         for key, row in self.state.rows.items():
             self._keys[row.subscription.id] = key
@@ -150,7 +153,8 @@ class Registry:
             return []
         waiting = self._listening(dataset)
         for key in waiting:
-            self.state.rows[key].covered_to[dataset] = number
+            row = self.state.rows[key]
+            row.covered_to = self._shared({**row.covered_to, dataset: number})
         return [key for key in waiting if self.state.rows[key].subscription.backfill]
 
     def matched(self, dataset: str, observations: Observations | None) -> Sequence[int]:
@@ -203,10 +207,21 @@ class Registry:
         if backfill and row.paused:
             # What begins gets its first delivery when the subscription is resumed.
             known = {dataset: newest for dataset, newest in known.items() if dataset in before}
-        row.covered_to = known | {d: number for d, number in before.items() if d in known}
+        row.covered_to = self._shared(
+            known | {d: number for d, number in before.items() if d in known}
+        )
         begun = {d: newest for d, newest in known.items() if backfill and d not in before}
-        spans = {d: UpdateSpan(after=None, upto=newest) for d, newest in begun.items()}
-        return _selected(row.subscription, spans)
+        views = row.subscription.views
+        if views is not self._first[0] or begun != self._first[1]:
+            spans = {d: UpdateSpan(after=None, upto=newest) for d, newest in begun.items()}
+            self._first = views, begun, _selected(row.subscription, spans)
+        return self._first[2]
+
+    def _shared(self, covered: dict[str, int]) -> dict[str, int]:
+        """Return such a table that many rows hold: it is replaced as a whole, never changed."""
+        if covered != self._covered:
+            self._covered = covered
+        return self._covered
 
 
 def _selected(subscription: Subscription, spans: Mapping[str, UpdateSpan]) -> tuple[Selection, ...]:

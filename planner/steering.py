@@ -322,17 +322,20 @@ def _wake(books: Books, wanted: Wanted, at: float) -> list[AnyCommand]:
     desk = books.desk
     if desk.woken_for is not None and desk.woken_for <= at:
         desk.woken_for, books.changed = None, True
-    limit_s = books.settings.scaling.registration_s_max
-    workless = [node.workless_since for node in books.fleet.awaited.nodes()]
-    instants = [
-        *(entry[0] for entry in desk.retries[:1]),
-        *(entry[0] for entry in desk.firm[:1]),
-        *([at] if desk.pages else []),
-        *(since + limit_s for since in workless if since is not None),
-        *_policy_wakes(wanted, at),
-        *([desk.no_launch_until] if desk.no_launch_until > at else []),
-        *looks_at(books.fleet, books.settings.scaling, at, waits=len(books.backlog.queue) > 0),
-    ]
+    scaling = books.settings.scaling
+    instants = _policy_wakes(wanted, at)
+    instants += [heap[0][0] for heap in (desk.retries, desk.firm) if heap]
+    if desk.pages:
+        instants.append(at)
+    if len(books.fleet.awaited):
+        workless = [node.workless_since for node in books.fleet.awaited.nodes()]
+        limit_s = scaling.registration_s_max
+        instants += [since + limit_s for since in workless if since is not None]
+    if desk.no_launch_until > at:
+        instants.append(desk.no_launch_until)
+    if scaling.budget is not None:
+        waits = len(books.backlog.queue) > 0
+        instants += looks_at(books.fleet, scaling, at, waits=waits)
     wake_at = min(instants, default=None)
     if wake_at is None or wake_at == desk.woken_for:
         return []

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.books import Books
-from planner.commands import AnyCommand, CutTask, Notify, ProvisionNode, RunPart
+from planner.commands import AnyCommand, Notify, ProvisionNode, RunPart, StopPart
 from planner.events import (
     AnyEvent,
+    AttemptLost,
     NodeLost,
     NodeReady,
     NodeRefused,
     NodeRemoved,
     OffersChanged,
+    PartFailed,
     PartFinished,
 )
 from planner.fleet import billed_for_s
@@ -92,20 +93,12 @@ class _Life:
 
 
 class Tally:
-    """Adds up a run, step by step.
+    """Adds up a run, step by step."""
 
-    Parameters
-    ----------
-    books : Books
-        Of the planner that is run.
-    """
-
-    def __init__(self, books: Books) -> None:
-        self._books = books
+    def __init__(self) -> None:
         self._offers: dict[str, NodeOffer] = {}
         self._nodes: dict[str, _Life] = {}
         self._slacks = array("d")
-        self._due: dict[str, bool] = {}
         self._sent: dict[str, int] = {}
         self._tasks = self._on_time = self._undelivered = self._due_count = 0
         self._launches = self._peak_nodes = self._workers = self._peak_workers = 0
@@ -149,6 +142,8 @@ class Tally:
             case PartFinished() if self._sent.get(event.part_id) == event.attempt:
                 del self._sent[event.part_id]  # What is told twice counts once.
                 self._busy_s += event.run_s
+            case PartFailed() | AttemptLost() if self._sent.get(event.part_id) == event.attempt:
+                del self._sent[event.part_id]
             case NodeReady():
                 self._ready(event)
             case NodeLost() | NodeRemoved():
@@ -160,23 +155,22 @@ class Tally:
 
     def _obey(self, command: AnyCommand, at: float) -> None:
         match command:
-            case CutTask():
-                task = self._books.backlog.tasks[command.task_id]
-                self._due[command.task_id] = task.deadline_at is not None
             case Notify() if command.kind in ENDS:
                 self._end(command)
             case RunPart():
                 self._sent[command.part_id] = command.attempt
+            case StopPart():
+                self._sent.pop(command.part_id, None)
             case ProvisionNode():
                 self._launch(command, at)
 
     def _end(self, command: Notify) -> None:
-        due = self._due.pop(command.task_id)
+        due = command.slack_s is not None
         self._tasks += 1
         self._due_count += due
         if command.kind in (NoticeKind.FAILED, NoticeKind.EXPIRED):
             self._undelivered += 1
-        elif due and command.slack_s is not None:
+        elif command.slack_s is not None:
             self._slacks.append(command.slack_s)
             self._on_time += command.slack_s >= 0.0
 

@@ -5,9 +5,11 @@ A run is a pure function of these. The planner inside is the one that runs live.
 
 from __future__ import annotations
 
+import gc
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from planner.commands import AnyCommand
@@ -26,6 +28,9 @@ from sim.metrics import Outcome, Tally
 from sim.scenario import Bursts, NodeType, Scenario, Standing, Stream
 from sim.workload import Job, JobsLoad, Load
 from sim.world import Watch, World
+
+COLLECTED_EVERY = 50_000
+"""Objects that a run makes between two collections; the interpreter's own habit is 700."""
 
 OpenLoad = Callable[[Scenario, int], Load]
 """Returns the load of a scenario under a seed."""
@@ -188,12 +193,13 @@ def simulate(
         lambda event, commands: _show(watches, event, commands),
         advise=advisor.advise if advisor else lambda at: None,
     )
-    tally, asked, checkers = Tally(planner.books), _Asked(world, luck), Checkers(world)
+    tally, asked, checkers = Tally(), _Asked(world, luck), Checkers(world)
     watches += [tally.see, *([advisor.see] if advisor else ()), *([watch] if watch else ())]
     watches += [*([asked.see] if with_demands else ()), *([checkers.see] if checked else ())]
     began_s = time.process_time()
     try:
-        ended_at = world.run(_with_offers(load, fitted))
+        with _rare_collections():
+            ended_at = world.run(_with_offers(load, fitted))
         if checked:
             checkers.end()
     except AssertionError as breach:  # Of the checkers, or of the planner itself.
@@ -207,6 +213,17 @@ def simulate(
         events=world.events,
         wall_s=time.process_time() - began_s,
     )
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cycles less often: a run makes hardly any, and what waits is looked at each time."""
+    before = gc.get_threshold()
+    gc.set_threshold(COLLECTED_EVERY, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def reproduction(scenario: Scenario, trial: Trial, source: Sequence[str] = ()) -> str:

@@ -173,6 +173,8 @@ def part_of(predicted_s: float, size_bytes: int = 0) -> PartSpec:
 
 EVERYWHERE = Extent(box=GLOBE)
 
+_VIEWS = (View(dataset=DATASET, application=APPLICATION, extent=EVERYWHERE),)
+
 
 def _opening(at: float) -> Iterator[AnyEvent]:
     yield ApplicationCalibrated(at=at, dataset=DATASET, application=APPLICATION, costs=COSTS)
@@ -182,7 +184,7 @@ def _opening(at: float) -> Iterator[AnyEvent]:
 def _wish(job: Job) -> Subscription:
     return Subscription(
         id=job.id,
-        views=(View(dataset=DATASET, application=APPLICATION, extent=EVERYWHERE),),
+        views=_VIEWS,
         destination="",
         deadline_s=job.deadline_s,
         priority=job.priority,

@@ -18,6 +18,7 @@ from typing import Any
 
 import simpy
 
+from planner.backlog import Task
 from planner.commands import (
     AnyCommand,
     CombineProduct,
@@ -150,7 +151,6 @@ class World:
         self._told_at = -math.inf
         self._busy_until = self._progress_at = -math.inf
         self._offers: dict[str, NodeOffer] = {}
-        self._open_of: dict[str, list[str]] = {}
         self._combining = [-math.inf] * nature.combining_max
         self._delivering = [-math.inf] * nature.deliveries_max
         self._outside: Iterator[AnyEvent] = iter(())
@@ -228,11 +228,14 @@ class World:
     def _happen(self, event: AnyEvent) -> None:
         self.events += 1
         self._told_at = max(self._told_at, event.at)
+        dropped: list[Task] = []
+        if isinstance(event, SubscriptionRemoved):
+            dropped = self.planner.books.backlog.of_subscription(event.subscription_id)
         commands = self.planner.handle(event)
         for command in commands:
             _OBEY[type(command)](self, command)
-        if isinstance(event, SubscriptionRemoved):
-            self._drop(event.subscription_id)
+        for task in dropped:
+            self._close(task.id)
         self._watch(event, commands)
         if not isinstance(event, Ticked):
             self._ticking = True
@@ -242,7 +245,6 @@ class World:
     def _cut(self, command: CutTask) -> None:
         name = product_id(command.subscription_id, command.version, command.selections)
         self.errands[command.task_id] = Errand(name=name, command=command)
-        self._open_of.setdefault(command.subscription_id, []).append(command.task_id)
         self._at(self.now, partial(self._answer_cut, command.task_id))
 
     def _answer_cut(self, task_id: str) -> None:
@@ -293,18 +295,9 @@ class World:
         if command.kind in ENDS:
             self._close(command.task_id)
 
-    def _drop(self, subscription_id: str) -> None:
-        """Close the tasks that went with their subscription."""
-        for task_id in list(self._open_of.get(subscription_id, ())):
-            self._close(task_id)
-
     def _close(self, task_id: str) -> None:
         errand = self.errands.pop(task_id, None)
         if errand is not None:
-            subscription_id = errand.command.subscription_id
-            self._open_of[subscription_id].remove(task_id)
-            if not self._open_of[subscription_id]:
-                del self._open_of[subscription_id]
             for event in self._nature.ended(errand, self.now):
                 self._at(self.now, partial(self._happen, event))
 

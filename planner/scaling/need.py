@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from planner.forecast import LATE_S_MIN, Job, lateness_s
 from planner.prefixes import Caution, Outline, Prefix, promised
@@ -73,7 +74,6 @@ class _Search:
         self.view, self.slots, self.caution = view, slots, caution
         self.standing = Supply(slots)
         self.whole = Outline(view.queue)
-        self.lacking = self.whole.highest(caution, self._slots_short)
         self.options = self._options()
         self.draining = sum(option.offer is None for option in self.options)
         # The type of new node that is reckoned with: the first that would be launched.
@@ -81,7 +81,12 @@ class _Search:
         self.ready_at = view.now + boot_s(view, self.offer) if self.offer else math.inf
         self.reach = Supply(self._slots_with(len(self.options)))
         self.given_up: list[str] = []
-        self.outline = Outline(view.queue, self._is_hopeless, self._may_be_hopeless)
+        self.outline = self.whole.without(self._is_hopeless, self._may_be_hopeless)
+
+    @cached_property
+    def lacking(self) -> Prefix | None:
+        """The prefix that lacks most, in slots."""
+        return self.whole.highest(self.caution, self._slots_short)
 
     def need(self) -> Need:
         """Return the additions that deadlines call for, and then all other work."""
@@ -101,7 +106,7 @@ class _Search:
 
     def _options(self) -> list[Addition]:
         work_s, within_s = 0.0, math.inf
-        if self.lacking is not None:
+        if len(self.view.offers) > 1 and self.lacking is not None:
             within_s = self.lacking.due_at - self.view.now
             work_s = self.lacking.value * within_s
         offers = cheapest_first(self.view.offers, self.view.boots, work_s, within_s)

@@ -88,7 +88,7 @@ class TestOutline:
 
     def test_what_is_left_out_does_not_count(self) -> None:
         queue = queue_of(entry(1, 5.0), entry(2, 15.0))
-        outline = Outline(queue, lambda task: task.task_id == "t-1", lambda totals: True)
+        outline = Outline(queue).without(lambda task: task.task_id == "t-1", lambda totals: True)
         assert promised(outline, Caution(), Supply([Slot(0.0)]))
         assert [job.task_id for job in outline.jobs(Caution())] == ["t-2"]
 
@@ -148,8 +148,10 @@ def test_the_highest_prefix_is_the_one_found_by_looking_at_all(seed: int, floor:
                 best = waiting.task_id, value, position
         position += 1
 
-    found = Outline(queue_of(*entries), lambda t: t.task_id in left_out, lambda _: True).highest(
-        caution, rating, floor=floor
+    found = (
+        Outline(queue_of(*entries))
+        .without(lambda t: t.task_id in left_out, lambda _: True)
+        .highest(caution, rating, floor=floor)
     )
     assert best == (found and (found.task_id, found.value, found.position))
 
