@@ -62,12 +62,12 @@ from planner.scaling.policy import BUILT_IN
 from planner.settings import PlannerSettings, ScalingSettings
 
 DATASET = "bench"
-SUBSCRIPTIONS, UPDATES = 200, 5
+SUBSCRIPTIONS, UPDATES, NODES = 200, 5, 16
 WAITING = 100_000
 ROUNDS = 3
 NOW = 1.7e9
 
-OFFER = NodeOffer(node_type="vm", slots=16, slots_max=16, boot_s=1.0, nodes_max=64)
+OFFER = NodeOffer(node_type="vm", slots=16, slots_max=16, boot_s=1.0, nodes_max=NODES)
 VIEW = View(
     dataset=DATASET,
     application="bench",
@@ -151,7 +151,7 @@ def _service(folder: Path) -> Iterator[tuple[Service, Inbox, Recorder, Recording
     upgrade(database, "bench")
     store = Recording(database)
     store.take_lease()
-    scaling = ScalingSettings(nodes_max=64, put_off_launches=False)
+    scaling = ScalingSettings(nodes_max=NODES, put_off_launches=False)
     recorder = Recorder(store, "bench", PlannerSettings(scaling=scaling), BUILT_IN)
     inbox = Inbox()
     service = Service(recorder.recover().planner, recorder, inbox, Hands(inbox))

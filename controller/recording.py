@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.listing import Listing, Step
+from controller.listing import PLACES_PER_STEP, Listing, Step
 from controller.outbox import Outbox, is_wanted
 from controller.store.database import Row
 from controller.store.listed import NodeRow, TaskRow
@@ -26,7 +26,7 @@ from planner.journal import (
     decode_step,
     encode_command,
     encode_snapshot,
-    encode_step,
+    join_step,
 )
 from planner.scaling.policy import Policy
 from planner.settings import PlannerSettings
@@ -126,20 +126,17 @@ class Recorder:
         Fenced
             Another service has taken over.
         """
-        now = self._clock()
         first = self.seq + 1
-        lines: list[Row] = [
-            {"seq": seq, "line": encode_step(event, commands).decode().rstrip("\n")}
-            for seq, (event, commands) in enumerate(steps, start=first)
-        ]
         opened, ended = self._outbox.take(steps)
+        lines, texts = _encoded(steps, opened)
+        now = self._clock()
         writes: dict[str, list[Row]] = {
             "add_message": [{"id": each, "taken_at": now} for each in messages],
-            "add_line": lines,
+            "add_line": [{"seq": seq, "line": line} for seq, line in enumerate(lines, start=first)],
             "settle_command": [{"key": key} for key in ended],
             "open_command": [
-                {"key": key, "place": place, "command": encode_command(command).decode()}
-                for place, (key, command) in enumerate(opened.items(), start=first * 1_000_000)
+                {"key": key, "place": place, "command": text}
+                for place, (key, text) in enumerate(texts.items(), start=first * PLACES_PER_STEP)
             ],
         }
         filled = [Write(query=query, rows=tuple(rows)) for query, rows in writes.items() if rows]
@@ -184,6 +181,22 @@ class Recorder:
             rows = tuple({"key": key} for key in unwanted)
             self.store.commit([Write(query="settle_command", rows=rows)])
         return tuple(wanted.values())
+
+
+def _encoded(
+    steps: Sequence[Step], opened: Mapping[str, AnyCommand]
+) -> tuple[list[str], dict[str, str]]:
+    """Return the journal's lines, and the commands under way by key; each is encoded once."""
+    keys = {id(command): key for key, command in opened.items()}
+    lines: list[str] = []
+    texts: dict[str, str] = {}
+    for event, commands in steps:
+        encoded = [encode_command(command) for command in commands]
+        lines.append(join_step(event, encoded).decode().rstrip("\n"))
+        for command, text in zip(commands, encoded, strict=True):
+            if key := keys.get(id(command)):
+                texts[key] = text.decode()
+    return lines, texts
 
 
 def replayed(

@@ -71,8 +71,13 @@ def encode_header(header: Header) -> bytes:
 
 def encode_step(event: AnyEvent, commands: Iterable[AnyCommand]) -> bytes:
     """Return one line of a journal, with its line end."""
-    step = {"event": _tagged(event), "commands": [_tagged(command) for command in commands]}
-    return msgspec.json.encode(step) + b"\n"
+    return join_step(event, [encode_command(command) for command in commands])
+
+
+def join_step(event: AnyEvent, commands: Iterable[bytes]) -> bytes:
+    """Return one line of a journal of commands that are encoded already (`encode_command`)."""
+    told = msgspec.json.encode(_tagged(event))
+    return b'{"event":%b,"commands":[%b]}\n' % (told, b",".join(commands))
 
 
 def encode_command(command: AnyCommand) -> bytes:
