@@ -8,7 +8,6 @@ one which names nothing is a fault, and that scalars stay text as in `yaml_lines
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,28 +16,13 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import BaseModel, SecretStr, create_model
 from pydantic.fields import FieldInfo
 
-from controller.apps.command.document import VARIABLES as OF_PARTS
 from controller.config.checked import hint as names_near
 from controller.config.shape import bare, entries_in, hints_of, plain_values, section_in
+from controller.config.variables import BETWEEN, PREFIX, is_setting
 from controller.config.yaml_lines import EMPTY_WORDS, Fault, Value, Where
-from controller.shared_reads import FOLDER_VARIABLE, SIZE_VARIABLE
 
 if TYPE_CHECKING:
     from pydantic_settings import EnvSettingsSource
-
-PREFIX = "SLACKWATER_"
-BETWEEN = "__"
-
-CONFIG_VARIABLE = "SLACKWATER_CONFIG"
-"""Names the settings file where no option does."""
-
-OTHERS = frozenset((CONFIG_VARIABLE, FOLDER_VARIABLE, SIZE_VARIABLE, *OF_PARTS))
-"""Variables of ours that are no settings."""
-
-# A Kubernetes service named slackwater has these set in every pod beside it.
-_OF_KUBERNETES = re.compile(
-    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +64,7 @@ def read_environment(
     model : type of BaseModel
         The model of that dataclass (`mirror.model_of`).
     """
-    variables = sorted(filter(_is_ours, environment))
+    variables = sorted(filter(is_setting, environment))
     if not variables:
         return [], []
     source = _source_of(model)
@@ -105,13 +89,6 @@ def read_environment(
 def variable_of(where: Where) -> str:
     """Return the variable that sets a value."""
     return PREFIX + BETWEEN.join(str(step).replace("-", "_") for step in where).upper()
-
-
-def _is_ours(variable: str) -> bool:
-    name = variable.upper()
-    if not name.startswith(PREFIX) or name in OTHERS:
-        return False
-    return not _OF_KUBERNETES.fullmatch(name.removeprefix(PREFIX)) or BETWEEN in name
 
 
 def _placed(kind: type, variable: str) -> _Told | str:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.config.environment import OTHERS, read_environment, variable_of
+from controller.config.environment import read_environment, variable_of
 from controller.config.settings import ARGO_DOI, Settings, read_settings, settings_model
 from controller.config.shape import plain_values
+from controller.config.variables import OTHERS, without_settings
 from controller.errors import FileFault
 from planner.extent import Period
 
@@ -203,7 +204,9 @@ def test_who_is_at_fault_is_named_first(tmp_path: Path) -> None:
     ],
 )
 def test_what_others_set_is_left_alone(variable: str) -> None:
-    assert read_settings(None, {variable: "tcp://10.0.0.1:8750"}) == Settings()
+    said = {variable: "tcp://10.0.0.1:8750"}
+    assert read_settings(None, said) == Settings()
+    assert without_settings({**said, "SLACKWATER_STORE__URL": "", "slackwater_x": ""}) == said
 
 
 def test_every_single_value_can_be_said_by_its_variable() -> None:
