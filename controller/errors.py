@@ -114,7 +114,7 @@ class EngineError(SlackwaterError):
 
 
 class FileFault(SlackwaterError):
-    """Faults of a file that a person wrote, all at once, each with its line."""
+    """Faults of a file that a person wrote and of variables, all at once, each with its place."""
 
     def __init__(self, path: str, faults: list[str]) -> None:
         self.faults = faults

@@ -31,7 +31,11 @@ OtherPolicy = Annotated[
     str | None, typer.Option("--policy", help="Scaling policy, instead of the settings'.")
 ]
 Subscriptions = Annotated[Path, typer.Option("--subscriptions", help="YAML file of subscriptions.")]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings (slackwater.yaml).")]
+CONFIG_VARIABLE = "SLACKWATER_CONFIG"
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", envvar=CONFIG_VARIABLE, help="Settings (slackwater.yaml)."),
+]
 Calibration = Annotated[
     Path | None,
     typer.Option("--calibration", help="A calibration, instead of the one kept for this archive."),
@@ -227,7 +231,10 @@ def calibrate(
     ] = 120,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed draws the same.")] = 1,
     config: Annotated[
-        Path | None, typer.Option("--config", help="Settings: the fleet that the advice is for.")
+        Path | None,
+        typer.Option(
+            "--config", envvar=CONFIG_VARIABLE, help="Settings: the fleet that the advice is for."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -400,3 +407,17 @@ def plugins(json: Json = False) -> None:
     from controller.cli.plugins import list_plugins
 
     raise typer.Exit(list_plugins(as_json=json))
+
+
+@app.command()
+def config(
+    config: Config = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of a settings file.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show every setting and where it came from: default, file, environment or secret file."""
+    from controller.cli.config import show_settings
+
+    raise typer.Exit(show_settings(config, schema=schema, as_json=json))

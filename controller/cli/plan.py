@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from rich.markup import escape
 
 from controller.build import BUILD
@@ -234,4 +235,6 @@ def _without_users(said: Any) -> Any:
             return {key: _without_users(value) for key, value in said.items()}
         case list() | tuple():
             return [_without_users(value) for value in said]
+        case SecretStr():
+            return "set"
     return said

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
@@ -21,10 +22,14 @@ NAMES_TOLD_MAX = 12
 _RULES = {
     "missing": "is missing",
     "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
     "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
     "float_parsing": "must be a number",
+    "float_type": "must be a number",
     "finite_number": "must be a finite number",
     "string_type": "must be one value",
+    "string_too_short": "must not be empty",
     "model_type": "must be a mapping of settings",
     "dict_type": "must be a mapping",
     "tuple_type": "must be a list",
@@ -54,7 +59,21 @@ def check(
 ) -> tuple[Model | None, list[Fault]]:
     """Hold a document against a model: return either the checked value or what is wrong with it."""
     value, found = held(document.value, model, describe, context)
-    return value, [Fault(document.line(where), what) for where, what in found]
+    return value, [_placed(document, where, what) for where, what in found]
+
+
+def _placed(document: Document, where: Where, what: str) -> Fault:
+    fault = document.fault(where, what)
+    named = [each for each in _named(document, where, what) if each != fault.variable]
+    return replace(fault, what=f"{what} (see {', '.join(named)})") if named else fault
+
+
+def _named(document: Document, where: Where, what: str) -> Iterator[str]:
+    """Yield the variables that said what a fault of a whole section names."""
+    words = set(what.split())
+    for place, variable in document.variables.items():
+        if place[:-1] == where and place[-1] in words:
+            yield variable
 
 
 def held(
@@ -86,7 +105,7 @@ def _words(model: type[BaseModel], error: ErrorDetails, where: Where, rest: Wher
     given = error["input"]
     if given is None:
         return f"{name} is empty; it {rule}, or leave it out"
-    return f"{name} {rule}" + (f", not {given}" if isinstance(given, str) else "")
+    return f"{name} {rule}" + (f", not {given}" if given and isinstance(given, str) else "")
 
 
 def keys_at(model: type[BaseModel], where: Where) -> list[str]:

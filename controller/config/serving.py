@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from controller.config.ranges import Count, Host, NotNegative, Positive
+from controller.config.yaml_lines import Where
+
+URLS: Mapping[Where, Where] = {
+    ("store", "url"): ("store", "password"),
+    ("notify", "smtp_url"): ("notify", "smtp_password"),
+}
+"""URLs that may come with a password, and the secret that it is."""
 
 HOUR_S = 3600.0
 
 _ADDRESS = re.compile(r"[^@\s<>]+@[^@\s<>]+")
-_SECRET_WORDS = frozenset(("password", "sslpassword"))
 
 
 def _read_bind(text: str) -> str:
@@ -43,8 +50,9 @@ def _read_smtp_url(text: str) -> str:
 def _well_formed(name: str, text: str) -> str:
     try:
         _ = urlsplit(text).port
-    except ValueError as error:
-        raise ValueError(f"{name} is no URL: {error}") from error
+    except ValueError:
+        # What is wrong with it is not told, for it may be a piece of a password.
+        raise ValueError(f"{name} is no URL. Write what is special in it as %40 for @") from None
     return text
 
 
@@ -52,14 +60,6 @@ def _read_address(text: str) -> str:
     if text and not _ADDRESS.fullmatch(text):
         raise ValueError(f"notify.smtp_from {text!r} is no address, as slackwater@example.org")
     return text
-
-
-def is_telling(url: str) -> bool:
-    """Tell whether a URL holds a password."""
-    parts = urlsplit(url)
-    return parts.password is not None or any(
-        name in _SECRET_WORDS for name, _ in parse_qsl(parts.query, keep_blank_values=True)
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

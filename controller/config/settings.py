@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from controller.apps.command.placeholders import placed
 from controller.config.checked import check
 from controller.config.commands import CommandSettings
+from controller.config.environment import read_environment
 from controller.config.mirror import Orders, Rules, build, model_of
+from controller.config.overlay import overlaid
 from controller.config.ranges import (
     COUNT,
     NOT_NEGATIVE,
@@ -23,14 +28,17 @@ from controller.config.ranges import (
     NotNegative,
     Positive,
 )
+from controller.config.secret_files import with_secrets
 from controller.config.serving import (
+    URLS,
     ApiSettings,
     NotifySettings,
     ServiceSettings,
     SourcesSettings,
     StoreSettings,
 )
-from controller.config.yaml_lines import Document, Fault, Where, read_document
+from controller.config.yaml_lines import Document, Fault, Value, Where, read_document
+from controller.errors import FileFault
 from planner.settings import (
     CuttingSettings,
     DispatchSettings,
@@ -287,22 +295,81 @@ ORDERS: Orders = {
 """Pairs of settings of which the first may not be above the second."""
 
 
-def read_settings(path: str | Path | None) -> Settings:
-    """Read ``slackwater.yaml``; without a path all settings are the defaults.
+ENTRIES: Mapping[Where, Mapping[str, str]] = {("datasets", "argo"): {"identifier": ARGO_DOI}}
+"""Entries that stand where a file lacks their section: a variable need not repeat what they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Settings, and what was said of them.
+
+    Parameters
+    ----------
+    settings : Settings
+    document : Document
+        What file and environment say, each value with its line or its variable.
+    secret_files : mapping of Where to str
+        The file that each secret was read from.
+    """
+
+    settings: Settings
+    document: Document
+    secret_files: Mapping[Where, str]
+
+
+@cache
+def settings_model() -> type[BaseModel]:
+    """Return the model that settings are checked against."""
+    return model_of(Settings, RULES, ORDERS)
+
+
+def read_settings(path: str | Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read ``slackwater.yaml`` and ``SLACKWATER_SECTION__KEY``; what neither says is the default.
+
+    Parameters
+    ----------
+    path : str or Path or None
+        Without a file the environment alone is read.
+    environment : mapping of str to str
+        Its variables have the last word.
 
     Raises
     ------
     FileFault
-        All faults of the file at once, each with its line.
+        All faults of both at once, each with its line or its variable.
     """
+    return read_told(path, environment).settings
+
+
+def read_told(path: str | Path | None, environment: Mapping[str, str] = os.environ) -> Told:
+    """Read settings as `read_settings` does; return also where each was said.
+
+    Raises
+    ------
+    FileFault
+    """
+    model = settings_model()
+    overrides, faults = read_environment(environment, Settings, model)
+    overrides = [replace(each, value=_dataset(each.where, each.value)) for each in overrides]
+    document = overlaid(_spelled_out(_document(path, faults)), overrides, ENTRIES)
+    document, secret_files, of_secrets = with_secrets(document, Settings, URLS)
+    checked, of_values = check(document, model, _dotted)
+    document.refuse([*faults, *of_secrets, *of_values, *_doubled_datasets(document)])
+    assert checked is not None
+    here = Path.cwd() if path is None else Path(path).absolute().parent
+    settings = _placed(build(Settings, checked), str(here))
+    return Told(settings=settings, document=document, secret_files=secret_files)
+
+
+def _document(path: str | Path | None, of_environment: list[Fault]) -> Document:
     if path is None:
-        return Settings()
-    document = read_document(path)
-    document = replace(document, value=_spelled_out(document.value))
-    model, faults = check(document, model_of(Settings, RULES, ORDERS), _dotted)
-    document.refuse([*faults, *_doubled_datasets(document)])
-    assert model is not None
-    return _placed(build(Settings, model), str(Path(path).absolute().parent))
+        return Document(path="settings", value=None, lines={(): 1})
+    try:
+        return read_document(path)
+    except FileFault as fault:
+        told = [*fault.faults, *map(str, of_environment)]
+        place = f"{path} and the environment" if of_environment else str(path)
+        raise FileFault(place, told) from fault
 
 
 def _placed(settings: Settings, here: str) -> Settings:
@@ -323,17 +390,25 @@ def _placed(settings: Settings, here: str) -> Settings:
     return replace(settings, datasets=datasets)
 
 
-def _spelled_out(value: Any) -> Any:
+def _spelled_out(document: Document) -> Document:
     """Return what a file says with each ``alias: identifier`` as the dataset that it means."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or not isinstance(value.get("datasets"), dict):
-        return value
-    datasets = {
-        alias: {"identifier": said} if isinstance(said, str) else said
-        for alias, said in value["datasets"].items()
-    }
-    return {**value, "datasets": datasets}
+    lines = dict(document.lines)
+    for where in document.lines:
+        if len(where) == 2 and where[0] == "datasets":
+            lines.setdefault((*where, "identifier"), lines[where])
+    said = {} if document.value is None else document.value
+    if isinstance(said, dict) and "datasets" in said:
+        said = {**said, "datasets": _dataset(("datasets",), said["datasets"])}
+    return replace(document, value=said, lines=lines)
+
+
+def _dataset(where: Where, said: Value) -> Value:
+    """Return what was said at a place with each short form of a dataset spelled out."""
+    if where == ("datasets",) and isinstance(said, dict):
+        return {alias: _dataset((*where, alias), each) for alias, each in said.items()}
+    if len(where) == 2 and where[0] == "datasets" and isinstance(said, str):
+        return {"identifier": said}
+    return said
 
 
 def bare_doi(identifier: str) -> str:
@@ -352,11 +427,12 @@ def _doubled_datasets(document: Document) -> list[Fault]:
         if not isinstance(identifier, str) or not identifier:
             continue
         owner = owners.setdefault(bare_doi(identifier), alias)
-        line = document.line(("datasets", alias, "identifier"))
+        where = ("datasets", alias, "identifier")
         if owner != alias:
-            faults.append(Fault(line, f"{identifier!r} is dataset {owner!r} already"))
+            faults.append(document.fault(where, f"{identifier!r} is dataset {owner!r} already"))
         if identifier != alias and identifier in datasets:
-            faults.append(Fault(line, f"{identifier!r} is the name of another dataset"))
+            what = f"{identifier!r} is the name of another dataset"
+            faults.append(document.fault(where, what))
     return faults
 
 

@@ -7,7 +7,7 @@ constructed, and aliases are refused, so a short file cannot unfold into a huge 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,21 +27,29 @@ Where = tuple[str | int, ...]
 
 Value = str | None | list["Value"] | dict[str, "Value"]
 
-_EMPTY_WORDS = frozenset(("", "~", "null", "Null", "NULL"))
+EMPTY_WORDS = frozenset(("", "~", "null", "Null", "NULL"))
+"""What YAML reads as no value."""
+
 # libyaml's parser is 18 times faster, but not in every build of PyYAML.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong on a line (counted from 1)."""
+    """What is wrong on a line (counted from 1), or else with a variable of the environment."""
 
     line: int
     what: str
+    variable: str = ""
 
     def __str__(self) -> str:
-        """Return ``line 7: what``."""
-        return f"line {self.line}: {self.what}"
+        """Return ``line 7: what``, or the variable in the place of the line."""
+        return f"{self.variable or f'line {self.line}'}: {self.what}"
+
+    @property
+    def order(self) -> tuple[str, int, str]:
+        """What faults are told in the order of: those of the file first, by their lines."""
+        return self.variable, self.line, self.what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +65,15 @@ class Document:
         The line of each key and list item, from 1.
     faults : tuple of Fault
         What is wrong with the YAML itself though it could be read (a key given twice).
+    variables : mapping of Where to str
+        The variable of the environment that said what the file does not.
     """
 
     path: str
     value: Value
     lines: Mapping[Where, int]
     faults: tuple[Fault, ...] = ()
+    variables: Mapping[Where, str] = field(default_factory=dict)
 
     def line(self, where: Where) -> int:
         """Return the line of a value, or of the nearest one around it that is written."""
@@ -70,15 +81,27 @@ class Document:
             where = where[:-1]
         return self.lines[where]
 
-    def refuse(self, faults: list[Fault]) -> None:
+    def fault(self, where: Where, what: str) -> Fault:
+        """Return what is wrong with a value, at its line or its variable."""
+        while where not in self.lines and where not in self.variables:
+            where = where[:-1]
+        variable = self.variables.get(where, "")
+        return Fault(0 if variable else self.lines[where], what, variable)
+
+    def refuse(self, faults: Iterable[Fault]) -> None:
         """Raise all faults together, in the order of their lines; do nothing without any.
 
         Raises
         ------
         FileFault
         """
-        if found := sorted({*self.faults, *faults}):
-            raise FileFault(self.path, [str(fault) for fault in found])
+        found = sorted({*self.faults, *faults}, key=lambda fault: fault.order)
+        if not found:
+            return
+        places = {"the environment" if fault.variable else self.path for fault in found}
+        # The file's path first.
+        told = " and ".join(sorted(places, key=lambda place: place != self.path))
+        raise FileFault(told, [str(fault) for fault in found])
 
 
 def read_document(path: str | Path) -> Document:
@@ -145,7 +168,7 @@ class _Builder:
             self._fault(event, f"tags ({event.tag}) are not read; write the value alone")
         if isinstance(event, yaml.ScalarEvent):
             is_plain = event.implicit[0]
-            return None if is_plain and event.value in _EMPTY_WORDS else str(event.value)
+            return None if is_plain and event.value in EMPTY_WORDS else str(event.value)
         if len(where) >= DEPTH_MAX:
             self._stop(event, f"is nested deeper than {DEPTH_MAX} levels")
         if isinstance(event, yaml.SequenceStartEvent):

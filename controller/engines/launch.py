@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from controller.config.variables import without_settings
 from controller.engines.scheduler import SchedulerSettings
 from controller.errors import EngineError
 
@@ -49,6 +50,7 @@ async def running_scheduler(
     EngineError
         It did not start.
     """
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "controller.engines.scheduler"),
@@ -57,7 +59,7 @@ async def running_scheduler(
             stderr=output,
             # Ctrl-C is for the service; what it started ends with it, in its order.
             start_new_session=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=without_settings(os.environ) | path,
         )
     try:
         await _greet(process, settings, log)

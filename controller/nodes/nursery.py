@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from controller.config.variables import without_settings
 from controller.nodes.supervisor import NodeStart, supervise
 
 END_S_MAX = 10.0
@@ -56,7 +57,7 @@ class Nursery:
                 stderr=output,
                 # Ctrl-C is for the service; what it started ends with it, in its order.
                 start_new_session=True,
-                env=os.environ | ONE_THREAD | path,
+                env=without_settings(os.environ) | ONE_THREAD | path,
             )
         self._requests.send(modules)
 

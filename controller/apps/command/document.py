@@ -12,6 +12,11 @@ from planner.model import View
 FORMAT = 1
 """Grows when a command that was written for an older document would misunderstand a new one."""
 
+PART_VARIABLE = "SLACKWATER_PART"
+FRAGMENT_VARIABLE = "SLACKWATER_FRAGMENT"
+VARIABLES = (PART_VARIABLE, FRAGMENT_VARIABLE)
+"""What a command finds in its environment."""
+
 
 def document(order: ExtractOrder, fragment: Path) -> dict[str, object]:
     """Return what a command is told of its part, fit for JSON."""
@@ -37,8 +42,8 @@ def variables(told: dict[str, object]) -> dict[str, str]:
     """Return the environment's share: the document without its files, which may be very many."""
     short = {key: value for key, value in told.items() if key != "files"}
     return {
-        "SLACKWATER_PART": json.dumps(short),
-        "SLACKWATER_FRAGMENT": str(told["fragment"]),
+        PART_VARIABLE: json.dumps(short),
+        FRAGMENT_VARIABLE: str(told["fragment"]),
     }
 
 

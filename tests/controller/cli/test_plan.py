@@ -193,7 +193,8 @@ def test_faults_of_the_files_are_told_before_anything_is_rehearsed(plan: Plan) -
 
 class TestPage:
     @pytest.fixture(name="text")
-    def page_text(self, plan: Plan, tmp_path: Path) -> str:
+    def page_text(self, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+        monkeypatch.setenv("SLACKWATER_STORE__PASSWORD", "correct-horse")
         ended = plan("--html", "plan.html", world="PT12S")
         assert ended.code == 3
         return (tmp_path / "plan.html").read_text("utf-8")
@@ -219,6 +220,8 @@ class TestPage:
         (dataset,) = held["inputs"]["archive"]["datasets"].values()
         assert dataset["identifier"] == "10.17882/42182"
         assert held["inputs"]["settings"]["planner"]["scaling"]["nodes_max"] == 1
+        assert held["inputs"]["settings"]["store"]["password"] == "set"
+        assert "correct-horse" not in text
         assert held["plan"]["tasks"][0]["subscription_id"] in text
         assert {task["state"] for task in held["plan"]["tasks"]} == {
             "late",
