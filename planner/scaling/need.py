@@ -212,9 +212,14 @@ class _Search:
         return min(len(self.options), max(count + more, 0 if slots else 1))
 
     def _can_wait(self, count: int) -> bool:
-        """Tell whether the last addition may wait: a launch without which other work runs too."""
+        """Tell whether the last addition may wait: a launch without which other work runs too.
+
+        One that costs nothing had better not: waiting could save no money, and uses up slack.
+        """
         runs = bool(self.slots) or count > 1
-        return self.options[count - 1].offer is not None and (runs or not self._has_patient())
+        offer = self.options[count - 1].offer
+        costs = offer is not None and offer.price_per_h > 0.0
+        return costs and (runs or not self._has_patient())
 
     def _latest_start_at(self, count: int) -> float:
         """Return when the last of some launches must start at the latest [POSIX s].
