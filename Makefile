@@ -9,7 +9,7 @@ ARGS :=
 BIN := $(VENV)/bin
 PRODUCT := planner partitioners sim controller
 
-.PHONY: help demo test check format bench fault-campaign kill-campaign lock clean
+.PHONY: help demo test check format bench fault-campaign kill-campaign service-kill-campaign lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -36,6 +36,9 @@ bench: $(VENV)/.dev ## measure what docs/reference/performance.md states
 
 kill-campaign: $(VENV)/.dev ## kill workers at 20 seeded random moments; prints docs/reference/campaigns.md's table
 	$(BIN)/pytest tests/controller/test_kills.py -m '' -k workers_are_killed --quiet --capture=no $(ARGS)
+
+service-kill-campaign: $(VENV)/.dev ## kill a service at 100 seeded random moments on each store
+	$(BIN)/pytest tests/controller/test_service_kills.py -m slow --quiet --capture=no $(ARGS)
 
 fault-campaign: $(VENV)/.dev ## simulate 1,000 worlds full of faults under the checkers
 	$(BIN)/pytest tests/sim/test_simulator.py -m slow --quiet --capture=no $(ARGS)

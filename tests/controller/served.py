@@ -68,7 +68,12 @@ class Serving:
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "wishes.yaml").write_text(self.wishes)
-        store = f"store: {{url: '{self.store_url}'}}\n" if self.store_url else ""
+        self.use_store(self.store_url)
+
+    def use_store(self, url: str) -> None:
+        """Keep the store in a database of PostgreSQL."""
+        self.store_url = url
+        store = f"store: {{url: '{url}'}}\n" if url else ""
         text = f"service: {{port: 0}}\n{store}{self.settings}"
         (self.folder / "slackwater.yaml").write_text(text)
 
