@@ -173,7 +173,7 @@ class NotifySettings:
     webhook_key, webhook_key_file : SecretStr or None, str
         What signs webhooks whose subscription brought no key, and the file that holds it.
     private_addresses_allowed : bool
-        Whether webhooks may go to private and link-local addresses.
+        Whether webhooks may go to private and loopback addresses.
     smtp_url : str
         The mail server, without its password; empty sends no mail.
     smtp_from : str
