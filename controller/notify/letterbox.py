@@ -38,8 +38,11 @@ class Letter:
 class Letterbox(Protocol):
     """Keeps letters until they are taken. Used by one thread at a time."""
 
-    def sort(self) -> None:
-        """Write a letter to each addressee of each new notice."""
+    def sort(self) -> bool:
+        """Write a letter to each addressee of new notices; tell whether there may be more.
+
+        Each call sorts a bounded number.
+        """
 
     def due(self, now: float, limit: int, lane_max: int) -> Sequence[Letter]:
         """Return letters that are due, those due first first; of each lane its first few only.

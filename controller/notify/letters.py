@@ -58,16 +58,12 @@ class StoredLetters:
         self._database = database
         self._fence = fence
 
-    def sort(self) -> None:
-        """Write a letter to each addressee of each new notice, a bounded number at a time."""
-        while len(self._sort_some()) == SORTED_MAX:
-            pass
-
-    def _sort_some(self) -> list[tuple[Any, ...]]:
+    def sort(self) -> bool:
+        """Write a letter to each addressee of new notices; tell whether there may be more."""
         with self._database.reading() as connection:
             new = connection.fetch(QUERIES["unsorted"], {"limit": SORTED_MAX})
         if not new:
-            return new
+            return False
         marks = [{"id": notice_id} for notice_id, _, _ in new]
         rows = [
             {"notice_id": notice_id, "subscription_id": wanted_by, "at": at}
@@ -79,13 +75,20 @@ class StoredLetters:
             connection.change_many(QUERIES["letters_to_endpoints"], rows)
             connection.change_many(QUERIES["letters_to_contacts"], rows)
             connection.change_many(QUERIES["mark_sorted"], marks)
-        return new
+        return len(new) == SORTED_MAX
 
     def due(self, now: float, limit: int, lane_max: int) -> Sequence[Letter]:
         """Return letters that are due, those due first first; of each lane its first few only."""
         asked = {"now": now, "limit": limit, "lane_max": lane_max}
         with self._database.reading() as connection:
-            return [_letter(row) for row in connection.fetch(QUERIES["due"], asked)]
+            lanes = connection.fetch(QUERIES["due_lanes"], asked)
+            found = [
+                row
+                for (lane,) in lanes
+                for row in connection.fetch(QUERIES["due_in_lane"], {"lane": lane, **asked})
+            ]
+        found.sort(key=lambda row: row[:2])
+        return [_letter(row[1:]) for row in found[:limit]]
 
     def record(self, verdicts: Sequence[Verdict]) -> None:
         """Write down, all or nothing, what became of letters."""

@@ -40,6 +40,9 @@ POLL_S = 1.0
 KEPT_S = 30 * 86400.0
 """Settled letters and their notices are kept for listings this long [s]."""
 
+BREATH_S = 0.02
+"""Pause where there is more to sort [s]: the decision loop writes to the same store in between."""
+
 FORGET_EVERY_S = 60.0
 """Pause between two removals of what is older [s]; each removes a bounded number."""
 
@@ -140,17 +143,17 @@ class Notifier:
     def _run(self) -> None:
         try:
             while not self._closing.is_set():
-                self._turn()
-                self._hear(self._limits.poll_s)
+                self._hear(self._turn())
             self._finish()
         except SlackwaterError as error:  # another service has taken the store over
             _log.warning("no more notices are sent from here: %s", error)
 
-    def _turn(self) -> None:
-        """Write down what has ended, and send what is due."""
+    def _turn(self) -> float:
+        """Write down what has ended, and send what is due; return until when that was all [s]."""
+        more = False
         try:
             self._record()
-            self._letterbox.sort()
+            more = self._letterbox.sort()
             self._send_due()
             self._forget()
         except StorageError as error:
@@ -159,6 +162,7 @@ class Notifier:
             self._is_troubled = True
         else:
             self._is_troubled = False
+        return BREATH_S if more else self._limits.poll_s
 
     def _hear(self, patience_s: float) -> None:
         """Wait for something to happen, then take in all that has."""

@@ -32,19 +32,30 @@ ON CONFLICT (id) DO NOTHING
 -- name: mark_sorted
 UPDATE notices SET sorted = 1 WHERE id = :id
 
--- name: due
-SELECT l.id, l.lane, l.attempts, l.channel, l.addressee_id,
+-- name: due_lanes
+-- One row for each lane that has a letter due, read by skipping through the index, so a lane with very
+-- many letters costs no more than one with few.
+WITH RECURSIVE lanes (lane) AS (
+    SELECT MIN(lane) FROM letters WHERE state = 'waiting'
+    UNION ALL
+    SELECT (SELECT MIN(l.lane) FROM letters AS l WHERE l.state = 'waiting' AND l.lane > lanes.lane)
+    FROM lanes WHERE lanes.lane IS NOT NULL
+), firsts (lane, due_at) AS (
+    SELECT lane,
+        (SELECT MIN(l.due_at) FROM letters AS l WHERE l.state = 'waiting' AND l.lane = lanes.lane)
+    FROM lanes WHERE lane IS NOT NULL
+)
+SELECT lane FROM firsts WHERE due_at <= :now ORDER BY due_at, lane LIMIT :limit
+
+-- name: due_in_lane
+SELECT l.due_at, l.id, l.lane, l.attempts, l.channel, l.addressee_id,
     n.document, e.url, e.secrets, c.subscription_id, c.address
-FROM (
-    SELECT id, notice_id, addressee_id, channel, lane, attempts, due_at,
-        ROW_NUMBER() OVER (PARTITION BY lane ORDER BY due_at, id) AS place
-    FROM letters WHERE state = 'waiting' AND due_at <= :now
-) AS l
+FROM letters AS l
 LEFT JOIN notices AS n ON n.id = l.notice_id
 LEFT JOIN endpoints AS e ON e.id = l.addressee_id AND l.channel = 'webhook'
 LEFT JOIN contacts AS c ON c.id = l.addressee_id AND l.channel = 'mail'
-WHERE l.place <= :lane_max
-ORDER BY l.due_at, l.id LIMIT :limit
+WHERE l.state = 'waiting' AND l.lane = :lane AND l.due_at <= :now
+ORDER BY l.due_at, l.id LIMIT :lane_max
 
 -- name: record
 UPDATE letters

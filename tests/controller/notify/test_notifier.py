@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.errors import StorageError
+from controller.errors import Fenced, StorageError
 from controller.notify.address_book import AddressBook
 from controller.notify.carrier import Carrier
 from controller.notify.guard import Guard
@@ -21,7 +21,7 @@ from controller.notify.notifier import Limits, Notifier
 from controller.notify.outcomes import DELAYS_S, Verdict
 from controller.notify.tokens import read_opt_in
 from controller.notify.webhooks import WebhookSender
-from controller.store.database import Database
+from controller.store.database import Connection, Database
 from controller.store.schema import upgrade
 from controller.store.sqlite import SqliteDatabase
 from tests.controller.notify.mail_room import mail_room
@@ -235,6 +235,25 @@ def test_while_the_store_is_full_nothing_is_sent_twice(
         assert notifier.is_alive
         receiver.next()
         assert receiver.heard == 0
+
+
+def test_where_another_service_took_over_no_more_is_sent(
+    database: Database, book: AddressBook, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fence(connection: Connection) -> None:
+        raise Fenced("another service has taken over the store")
+
+    with receiving(status(200)) as receiver:
+        book.add_endpoint("med", receiver.url)
+        post(database, [notice(at=clock.now)])
+        notifier = Notifier(
+            StoredLetters(database, fence), Carrier(webhooks=WebhookSender(guard=HERE)), clock=clock
+        )
+        notifier._thread.join(WAIT_S)
+        assert not notifier.is_alive
+        assert receiver.heard == 0
+        notifier.close()
+    assert "no more notices are sent from here" in caplog.text
 
 
 class Broken(Carrier):
