@@ -22,6 +22,11 @@ from tests.controller.notify.receiver import notice
 
 
 @pytest.fixture
+def database(either: Database) -> Database:
+    return either
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

@@ -20,6 +20,11 @@ LATER = 1790000000.0 + 86400.0
 
 
 @pytest.fixture
+def database(either: Database) -> Database:
+    return either
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
 
