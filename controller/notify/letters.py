@@ -24,11 +24,11 @@ FORGOTTEN_MAX = 500
 """Letters removed in one transaction, for the same reason."""
 
 QUERIES = queries("controller.notify")
-"""By name; the loop writes `add_notice` in its own transaction."""
+"""By name."""
 
 
 def notice_row(notice: Notice) -> Row:
-    """Return a notice as the query `add_notice` takes it."""
+    """Return a notice as the store's query `add_notice` takes it, in the loop's transaction."""
     return {
         "id": notice.id,
         "kind": notice.kind.value,

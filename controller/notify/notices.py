@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from controller.destinations import without_user
-from controller.product_files import beside, file_name
-from planner.model import NoticeKind, Product, View
+from planner.model import NoticeKind, View
+from planner.results import ENDS
 
 _OF_THE_PRODUCT = (NoticeKind.DELIVERED, NoticeKind.LATE)
 
@@ -37,20 +36,6 @@ class Delivered:
     size_bytes: int
     sha256: str
     digest: str
-
-    @classmethod
-    def of(cls, product: Product, manifest_url: str, at: float) -> Delivered:
-        """Return what is told of a product whose manifest has become visible."""
-        manifest_url = without_user(manifest_url)
-        return cls(
-            at=at,
-            url=beside(manifest_url, file_name(product.url)),
-            manifest_url=manifest_url,
-            rows=product.rows,
-            size_bytes=product.size_bytes,
-            sha256=product.sha256,
-            digest=product.digest,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,20 +78,20 @@ class Notice:
     delivered: Delivered | None = None
 
 
-def notice_id(product_id: str, kind: NoticeKind, count: int = 1) -> str:
-    """Return the id of a notice: that of its product, with the kind where none was delivered.
+def notice_id(product_id: str, kind: NoticeKind, step: int) -> str:
+    """Return the id of a notice, which is the same whenever its step is taken again.
 
     Parameters
     ----------
     product_id : str
     kind : NoticeKind
-    count : int
-        Of the notices of this kind about this product: one that is at risk again is news.
+        What ends a task is told once; what may come again has the number of its step.
+    step : int
+        Of the journal.
     """
     if kind in _OF_THE_PRODUCT:
         return product_id
-    again = f":{count}" if count > 1 else ""
-    return f"{product_id}:{kind}{again}"
+    return f"{product_id}:{kind}" if kind in ENDS else f"{product_id}:{kind}:{step}"
 
 
 def encode(notice: Notice) -> str:

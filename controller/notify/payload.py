@@ -76,13 +76,15 @@ def feature(notice: Notice) -> dict[str, Any]:
     }
 
 
-def geometry(boxes: Iterable[Box]) -> dict[str, Any]:
-    """Return boxes as a Polygon, or as a MultiPolygon where one is not enough.
+def geometry(boxes: Iterable[Box]) -> dict[str, Any] | None:
+    """Return boxes as a Polygon, or as a MultiPolygon where one is not enough; none as null.
 
     A box across the antimeridian is cut there (RFC 7946, 3.1.9).
     """
     rectangles = dict.fromkeys(one for box in boxes for one in box.rectangles())
     rings = [[_ring(*rectangle)] for rectangle in rectangles]
+    if not rings:
+        return None
     if len(rings) == 1:
         return {"type": "Polygon", "coordinates": rings[0]}
     return {"type": "MultiPolygon", "coordinates": rings}
@@ -110,8 +112,9 @@ def _hull(views: Iterable[View]) -> str:
     periods = [view.extent.period for view in views]
     starts = [period.start_at for period in periods]
     ends = [period.end_at for period in periods]
-    start = None if None in starts else min(one for one in starts if one is not None)
-    end = None if None in ends else max(one for one in ends if one is not None)
+    known = [one for one in starts if one is not None], [one for one in ends if one is not None]
+    start = None if None in starts else min(known[0], default=None)
+    end = None if None in ends else max(known[1], default=None)
     return interval(Period(start_at=start, end_at=end))
 
 

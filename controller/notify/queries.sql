@@ -1,12 +1,5 @@
 -- What the notifier, and those who manage webhooks and contacts, ask of the store.
 
--- name: add_notice
-INSERT INTO notices
-    (id, kind, subscription_id, task_id, product_id, at, slack_s, text, document, sorted)
-VALUES
-    (:id, :kind, :subscription_id, :task_id, :product_id, :at, :slack_s, :text, :document, 0)
-ON CONFLICT (id) DO NOTHING
-
 -- name: notices_of
 SELECT id, kind, at, slack_s, text FROM notices
 WHERE subscription_id = :subscription_id AND (at < :at OR (at = :at AND id < :id))

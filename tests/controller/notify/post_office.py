@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from controller.notify.letters import QUERIES, notice_row
+from controller.notify.letters import notice_row
 from controller.notify.notices import Notice
 from controller.store.database import Database
+from controller.store.named import queries
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Clock:
 def post(database: Database, notices: Iterable[Notice]) -> None:
     """Write notices as the decision loop does, in one transaction."""
     with database.transaction() as connection:
-        connection.change_many(QUERIES["add_notice"], map(notice_row, notices))
+        connection.change_many(queries("controller.store")["add_notice"], map(notice_row, notices))
 
 
 def states(database: Database) -> dict[str, str]:

@@ -10,10 +10,10 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from shapely.geometry import shape
 
-from controller.notify.notices import Delivered, Notice, decode, encode, notice_id
+from controller.notify.notices import Notice, decode, encode, notice_id
 from controller.notify.payload import CONTENT_TYPE, cloud_event, geometry
 from planner.extent import GLOBE, Box, Period
-from planner.model import NoticeKind, Product, View
+from planner.model import NoticeKind, View
 from tests.controller.notify.receiver import MED, notice
 
 
@@ -62,8 +62,14 @@ def test_a_box_across_the_antimeridian_is_cut_there() -> None:
 
 
 def test_views_of_the_same_box_are_one_polygon_and_of_others_several() -> None:
-    assert geometry([MED, MED])["type"] == "Polygon"
-    assert len(geometry([MED, GLOBE])["coordinates"]) == 2
+    assert shape(geometry([MED, MED])).geom_type == "Polygon"
+    assert len(shape(geometry([MED, GLOBE])).geoms) == 2
+
+
+def test_of_a_subscription_that_is_gone_the_area_is_not_known() -> None:
+    data = read(notice(views=())).get_data()
+    assert data["geometry"] is None
+    assert data["properties"]["datetime"] == "../.."
 
 
 def test_several_views_are_told_together_and_each() -> None:
@@ -82,23 +88,15 @@ def test_each_attempt_sends_the_same_bytes_also_after_a_restart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "count", "expected"),
+    ("kind", "expected"),
     [
-        (NoticeKind.DELIVERED, 1, "med-v1-u2"),
-        (NoticeKind.LATE, 1, "med-v1-u2"),
-        (NoticeKind.AT_RISK, 1, "med-v1-u2:at_risk"),
-        (NoticeKind.AT_RISK, 2, "med-v1-u2:at_risk:2"),
-        (NoticeKind.FAILED, 1, "med-v1-u2:failed"),
+        (NoticeKind.DELIVERED, "med-v1-u2"),
+        (NoticeKind.LATE, "med-v1-u2"),
+        (NoticeKind.AT_RISK, "med-v1-u2:at_risk:17"),
+        (NoticeKind.RECOVERED, "med-v1-u2:recovered:17"),
+        (NoticeKind.EXPIRED, "med-v1-u2:expired"),
+        (NoticeKind.FAILED, "med-v1-u2:failed"),
     ],
 )
-def test_the_id_is_the_products(kind: NoticeKind, count: int, expected: str) -> None:
-    assert notice_id("med-v1-u2", kind, count) == expected
-
-
-def test_what_is_told_of_a_product_lies_beside_its_manifest() -> None:
-    product = Product(
-        url="file:///staging/med-v1-u2.nc", rows=1, size_bytes=2, sha256="a", digest="b"
-    )
-    told = Delivered.of(product, "sftp://anna:pw@store/out/med-v1-u2.manifest.json", 5.0)
-    assert told.url == "sftp://store/out/med-v1-u2.nc"
-    assert told.manifest_url == "sftp://store/out/med-v1-u2.manifest.json"
+def test_the_id_is_the_products(kind: NoticeKind, expected: str) -> None:
+    assert notice_id("med-v1-u2", kind, 17) == expected
