@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ from controller.notify.messages import Contact
 from controller.notify.notices import Notice, decode, encode
 from controller.notify.outcomes import Verdict
 from controller.notify.signing import Secret
+from controller.notify.tokens import KEY_BYTES_MIN
 from controller.notify.webhooks import Endpoint
 from controller.store.database import Connection, Database, Row
 from controller.store.named import queries
@@ -42,6 +45,15 @@ def notice_row(notice: Notice) -> Row:
     }
 
 
+def token_key(database: Database) -> bytes:
+    """Return the key that signs the links of e-mails, made at first use."""
+    with database.transaction() as connection:
+        new = base64.b64encode(secrets.token_bytes(KEY_BYTES_MIN)).decode()
+        connection.change(QUERIES["add_key"], {"content": new})
+        ((content,),) = connection.fetch(QUERIES["key"], {})
+    return base64.b64decode(content)
+
+
 class StoredLetters:
     """See `controller.notify.letterbox.Letterbox`.
 
@@ -49,7 +61,7 @@ class StoredLetters:
     ----------
     database : Database
     fence : callable, optional
-        Called first in each transaction; raises where this service may write no more.
+        Called before letters are handed out or changed; raises where another service does that.
     """
 
     def __init__(
@@ -81,6 +93,7 @@ class StoredLetters:
         """Return letters that are due, those due first first; of each lane its first few only."""
         asked = {"now": now, "limit": limit, "lane_max": lane_max}
         with self._database.reading() as connection:
+            self._fence(connection)
             lanes = connection.fetch(QUERIES["due_lanes"], asked)
             found = [
                 row
@@ -132,10 +145,10 @@ def _record_row(verdict: Verdict) -> Row:
 
 
 def _letter(row: tuple[Any, ...]) -> Letter:
-    id_, lane, attempts, channel, addressee_id, document, url, secrets, subscription, address = row
+    id_, lane, attempts, channel, addressee_id, document, url, texts, subscription, address = row
     to: Endpoint | Contact
     if channel == "webhook":
-        to = Endpoint(id=addressee_id, url=url, secrets=tuple(map(Secret, secrets.split())))
+        to = Endpoint(id=addressee_id, url=url, secrets=tuple(map(Secret, texts.split())))
     else:
         to = Contact(id=addressee_id, subscription_id=subscription, address=address)
     notice = decode(document) if document else None

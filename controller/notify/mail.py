@@ -46,30 +46,28 @@ class MailServer:
 
     @classmethod
     def of(cls, url: str, password: str = "") -> MailServer:
-        """Return the server of a URL ``smtp[s]://[user@]host[:port]``.
+        """Return the server of a URL ``smtp[s]://[user[:password]@]host[:port]``.
+
+        A password that is given apart is the one that counts.
 
         Raises
         ------
         RecipientError
-            It is none, or has a password in it.
+            It is none. The message does not repeat it.
         """
         try:
             found = urlsplit(url)
             port = found.port
         except ValueError as error:
-            raise RecipientError(f"the mail server's URL cannot be read: {error}") from error
+            raise RecipientError("the mail server's URL cannot be read") from error
         if found.scheme not in _PORTS or not found.hostname or found.path not in {"", "/"}:
             raise RecipientError("the mail server's URL is not smtp://host:port or smtps://host")
-        if found.password is not None:
-            raise RecipientError(
-                "the mail server's URL has a password in it", fix="Name a file that holds it"
-            )
         return cls(
             host=found.hostname,
             port=port or _PORTS[found.scheme],
             tls_first=found.scheme == "smtps",
             user=unquote(found.username or ""),
-            password=password,
+            password=password or unquote(found.password or ""),
         )
 
     @property

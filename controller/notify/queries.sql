@@ -160,3 +160,9 @@ WHERE id = :id AND address = :address AND state IN (:before, :state)
 
 -- name: drop_contact
 DELETE FROM contacts WHERE id = :id
+
+-- name: add_key
+INSERT INTO signing_keys (name, content) VALUES ('links', :content) ON CONFLICT (name) DO NOTHING
+
+-- name: key
+SELECT content FROM signing_keys WHERE name = 'links'

@@ -60,3 +60,9 @@ CREATE INDEX letters_settled ON letters (changed_at, id) WHERE state = 'settled'
 CREATE INDEX letters_dead ON letters (id) WHERE state = 'dead';
 CREATE INDEX letters_by_addressee ON letters (addressee_id, state);
 CREATE INDEX letters_by_notice ON letters (notice_id);
+
+-- What signs the links of e-mails, in base64: in the store, so that a service that takes over knows it.
+CREATE TABLE signing_keys (
+    name TEXT PRIMARY KEY,
+    content TEXT NOT NULL
+);

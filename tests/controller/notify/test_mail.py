@@ -154,7 +154,8 @@ def test_what_a_notice_says_cannot_end_the_message() -> None:
         "http://mail.example.org",
         "smtp://",
         "smtp://mail.example.org:x",
-        "smtp://anna:secret@mail.example.org",
+        "http://anna:secret@mail.example.org",
+        "smtp://anna:secret@[mail.example.org",
         "smtp://mail.example.org/folder",
     ],
 )
@@ -162,6 +163,12 @@ def test_what_is_no_mail_server_is_refused(url: str) -> None:
     with pytest.raises(RecipientError) as caught:
         MailServer.of(url)
     assert "secret" not in str(caught.value)
+
+
+def test_a_password_given_apart_is_the_one_that_counts() -> None:
+    url = "smtp://anna:a%20b@mail.example.org"
+    assert MailServer.of(url).password == "a b"
+    assert MailServer.of(url, "c").password == "c"
 
 
 def test_secrets_are_never_shown() -> None:
