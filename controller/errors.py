@@ -69,6 +69,26 @@ class DeliveryError(SlackwaterError):
         self.retry = retry
 
 
+class RecipientError(SlackwaterError):
+    """A webhook, its secret or an e-mail address is none that notices may be sent to.
+
+    Parameters
+    ----------
+    what, fix : str
+        See `SlackwaterError`.
+    retry : bool
+        Whether another try may succeed (a name that was not found may be found later).
+    """
+
+    def __init__(self, what: str, *, fix: str = "", retry: bool = False) -> None:
+        super().__init__(what, fix=fix)
+        self.retry = retry
+
+
+class TokenError(SlackwaterError):
+    """A link from an e-mail was not made by us, is of another kind, or has expired."""
+
+
 class CommandError(SlackwaterError):
     """A command of the application `command` failed, was ended, or left no usable fragment.
 

@@ -11,6 +11,9 @@ from typing import Any
 
 import msgspec
 
+from controller.notify.letters import notice_row
+from controller.notify.telling import notice_of
+from controller.store.database import Row
 from controller.store.listed import NodeRow, TaskRow
 from controller.store.store import Write
 from planner.backlog import Task
@@ -99,6 +102,7 @@ class _Page:
         self._subscriptions: dict[str, float] = {}
         self._updates: list[dict[str, Any]] = []
         self._decisions: list[dict[str, Any]] = []
+        self._notices: list[Row] = []
 
     def hear(self, event: AnyEvent) -> None:
         self._at = event.at
@@ -113,6 +117,7 @@ class _Page:
                 self._task(command.task_id)
             case Notify():
                 if row := self._task(command.task_id):
+                    self._tell(row, command, at, place // PLACES_PER_STEP)
                     row.text, row.slack_s = command.text, command.slack_s
                     if command.kind in ENDS:
                         row.state, row.ended_at = command.kind.value, at
@@ -138,13 +143,14 @@ class _Page:
         self._settle_tasks()
         self._settle_nodes()
         standing, removed = self._subscription_rows()
-        rows = {
+        rows: dict[str, Sequence[Row]] = {
             "put_subscription": standing,
             "remove_subscription": removed,
             "put_update": self._updates,
             "put_task": [msgspec.to_builtins(row) for row in self._touched_tasks.values()],
             "put_node": [msgspec.to_builtins(row) for row in self._touched_nodes.values()],
             "add_decision": self._decisions,
+            "add_notice": self._notices,
         }
         return [Write(query=query, rows=tuple(each)) for query, each in rows.items() if each]
 
@@ -160,6 +166,11 @@ class _Page:
         if row is not None:
             self._touched_nodes[node_id] = row
         return row
+
+    def _tell(self, row: TaskRow, command: Notify, at: float, step: int) -> None:
+        found = self._books.registry.row(row.subscription_id)
+        views = found.subscription.views if found else ()
+        self._notices.append(notice_row(notice_of(command, row, views, at=at, step=step)))
 
     def _touch_tasks_of(self, subscription_id: str) -> None:
         for row in self._tasks.values():

@@ -22,6 +22,7 @@ from controller.destinations import Destinations
 from controller.errors import ApiError
 from controller.interruption import Asked, Interrupted, deferred
 from controller.leasing import Heart, beating, take
+from controller.notifying import notifying
 from controller.ownership import check_names
 from controller.service import Letter
 from controller.serving import (
@@ -71,12 +72,14 @@ def serve_until_stopped(
         deferred() as asked_to_stop,
         open_store(address_of(settings, folder)) as store,
         _lease(store, standby, asked_to_stop) as heart,
+        notifying(settings.notify, store) as notification,
         standing_service(
             settings=settings,
             store=store,
             datasets=datasets,
             destinations=destinations,
             folders=folders,
+            watch=notification.see,
         ) as standing,
     ):
         _tell_datasets(standing, datasets)

@@ -56,6 +56,12 @@ def _well_formed(name: str, text: str) -> str:
     return text
 
 
+def _read_public_url(text: str) -> str:
+    if text and not re.match(r"https?://[^/@]+", text):
+        raise ValueError("notify.public_url must be as https://data.example.org")
+    return _well_formed("notify.public_url", text)
+
+
 def _read_address(text: str) -> str:
     if text and not _ADDRESS.fullmatch(text):
         raise ValueError(f"notify.smtp_from {text!r} is no address, as slackwater@example.org")
@@ -170,10 +176,12 @@ class NotifySettings:
         A webhook that does not answer for this long [s] is tried again.
     webhook_attempts_s : tuple of float
         Pauses before the second attempt and each further one [s].
-    webhook_key, webhook_key_file : SecretStr or None, str
-        What signs webhooks whose subscription brought no key, and the file that holds it.
     private_addresses_allowed : bool
-        Whether webhooks may go to private and link-local addresses.
+        Whether webhooks may go to private and loopback addresses.
+    hosts_allowed : tuple of str
+        Hosts that webhooks may go to wherever they lie, also by http.
+    public_url : str
+        Where people reach this service: the links of mails lead there.
     smtp_url : str
         The mail server, without its password; empty sends no mail.
     smtp_from : str
@@ -188,9 +196,9 @@ class NotifySettings:
         *(5.0, 300.0, HOUR_S / 2),
         *(2 * HOUR_S, 5 * HOUR_S, 10 * HOUR_S, 14 * HOUR_S, 20 * HOUR_S, 24 * HOUR_S),
     )
-    webhook_key: SecretStr | None = None
-    webhook_key_file: str = ""
     private_addresses_allowed: bool = False
+    hosts_allowed: tuple[Host, ...] = ()
+    public_url: Annotated[str, AfterValidator(_read_public_url)] = ""
     smtp_url: Annotated[str, AfterValidator(_read_smtp_url)] = ""
     smtp_from: Annotated[str, AfterValidator(_read_address)] = ""
     smtp_password: SecretStr | None = None
@@ -200,3 +208,5 @@ class NotifySettings:
         """Refuse what does not go together."""
         if self.smtp_url and not self.smtp_from:
             raise ValueError("notify.smtp_url needs notify.smtp_from: who mails come from")
+        if self.smtp_url and not self.public_url:
+            raise ValueError("notify.smtp_url needs notify.public_url: where links in mails lead")

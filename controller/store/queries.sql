@@ -147,3 +147,10 @@ VALUES (:place, :at, :action, :node_id, :reason)
 -- name: list_decisions
 SELECT place, at, action, node_id, reason FROM decisions
 WHERE place < :before ORDER BY place DESC LIMIT :count
+
+-- name: add_notice
+INSERT INTO notices
+    (id, kind, subscription_id, task_id, product_id, at, slack_s, text, document, sorted)
+VALUES
+    (:id, :kind, :subscription_id, :task_id, :product_id, :at, :slack_s, :text, :document, 0)
+ON CONFLICT (id) DO NOTHING

@@ -43,9 +43,9 @@ store:
   url: postgresql://me:{SECRET}@host/name
 notify:
   smtp_password: {SECRET}
-  webhook_key: {SECRET}
   smtp_url: smtp://host?password={SECRET}
   smtp_from: me@example.org
+  public_url: https://data.example.org
 """,
     )
     assert faults(path, {}) == [
@@ -54,9 +54,7 @@ notify:
         "line 4: notify.smtp_password is a secret, which does not belong into this file; name a"
         " file that holds the password in notify.smtp_password_file, or set"
         " SLACKWATER_NOTIFY__SMTP_PASSWORD",
-        "line 5: notify.webhook_key is a secret, which does not belong into this file; name a file"
-        " that holds the key in notify.webhook_key_file, or set SLACKWATER_NOTIFY__WEBHOOK_KEY",
-        "line 6: notify.smtp_url holds a password. Write it without; name a file that holds the"
+        "line 5: notify.smtp_url holds a password. Write it without; name a file that holds the"
         " password in notify.smtp_password_file, or set SLACKWATER_NOTIFY__SMTP_PASSWORD",
     ]
 
@@ -74,7 +72,7 @@ def test_it_is_read_from_a_file_and_told_by_that(tmp_path: Path) -> None:
     assert shown["store.password"] == ("set", "secret file", str(held))
     assert shown["store.password_file"] == (str(held), "file", f"{path}:1")
     assert shown["store.url"] == ("postgresql://me@host/name", "file", f"{path}:1")
-    assert shown["notify.webhook_key"] == ("not set", "default", "")
+    assert shown["notify.smtp_password"] == ("not set", "default", "")
     assert SECRET not in str(shown)
 
 

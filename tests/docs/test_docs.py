@@ -88,6 +88,7 @@ HOSTS = {
     "argo.ucsd.edu",
     "diataxis.fr",
     "doi.org",
+    "geojson.org",
     "semver.org",
     "w3id.org",
     "www.ocean-ops.org",

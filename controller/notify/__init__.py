@@ -1,0 +1,1 @@
+"""Telling subscribers how their products stand: signed webhooks and e-mail, at least once."""
