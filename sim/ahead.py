@@ -24,20 +24,32 @@ from planner.scaling.view import NodePhase, NodeView, ScalingView
 from planner.steering import scaling_view
 from sim.bound.programme import Programme
 from sim.bound.terms import Floats, Ints
-from sim.expected import SLOT_S, Ask, Seen
+from sim.expected import JITTER_SLOTS, SLOT_S, Ask, Seen
 
 HORIZON_S = 3 * 3600.0
-"""Three hours [s]: beyond the longest quantum in use, an hour, and what follows it."""
+"""Three hours at most [s]: beyond the longest quantum in use, an hour, and what follows it."""
 
 INTERVAL_S = 60.0
 """Plans are made at most this frequently [s]."""
+
+PLAN_S_MIN = 300.0
+"""A plan holds for so long at least, if nothing happens [s]: work that is expected at any moment
+would otherwise have it made anew all the time."""
 
 LATE_FACTOR = 100.0
 """A reference second that is not done in time costs as much as so many seconds of a slot: more than
 a boot does, so that a node is had for it."""
 
-GRACE_SLOTS = 1
-"""Nodes for expected work stand for so many slots after it should have come."""
+GRACE_SLOTS = JITTER_SLOTS + 1
+"""Nodes for expected work stand for so many slots after it should have come: then it is missed."""
+
+HOLD_SHARE = 0.1
+"""A node that stays longer than it is paid for is taken to cost this share of a launch more: what
+it stays for may be late, or less than expected. A launch costs a boot, or a quantum."""
+
+AHEAD_SHARE = 3.0
+"""And one that boots ahead this share, so that it does for deadlines and hardly for money: when
+work is there it is known how much it is, and the planner launches no more than that needs."""
 
 BEGINS_MAX = 12
 """Instants of expected work for which nodes may be asked; more are thinned evenly."""
@@ -45,7 +57,7 @@ BEGINS_MAX = 12
 GO_SLOTS = 5
 """Nodes that are billed by the second go at every fifth slot: enough to tell whether they stay."""
 
-GAP, BRANCHES_MAX = 0.01, 100
+GAP, BRANCHES_MAX = 0.005, 5000
 """How good a plan must be, and how long it is sought."""
 
 
@@ -69,6 +81,11 @@ class Kind:
     def does(self) -> float:
         """Work that a node does in a slot, in reference slots: sums of seconds scale badly."""
         return self.offer.slots * self.offer.speed
+
+    @property
+    def launch(self) -> float:
+        """What a launch costs whatever the node then does [slots]."""
+        return max(float(self.boot), self.offer.quantum_s / SLOT_S)
 
     @property
     def price(self) -> float:
@@ -105,29 +122,58 @@ class Advisor:
 
     def advise(self, at: float) -> FleetPlanned | None:
         """Return a new plan, if anything has changed for long enough and it differs."""
+        plan = self._books.plan
         changed_to = (self._seen.count, frozenset(self._books.fleet.nodes))
-        if at < self._planned_at + INTERVAL_S or changed_to == self._planned_for:
+        lapsed = plan is not None and plan.until_at <= at
+        if at < self._planned_at + INTERVAL_S or (changed_to == self._planned_for and not lapsed):
             return None
         self._planned_at, self._planned_for = at, changed_to
         expected = list(self._seen.expected(at, HORIZON_S))
-        steps = planned(scaling_view(self._books, at), expected) if expected else ()
-        if not steps and (self._books.plan is None or not self._books.plan.steps):
-            return None
-        work_s = math.fsum(ask.work_s for ask in expected)
-        return FleetPlanned(
-            at=at,
-            steps=steps,
-            until_at=at + HORIZON_S,
-            reason=f"planned ahead: {work_s:.0f} s of work expected within {HORIZON_S:.0f} s",
-        )
+        if not expected:
+            return _nothing(at) if plan is not None and plan.steps and not lapsed else None
+        return _plan(scaling_view(self._books, at), expected)
+
+
+def _nothing(at: float) -> FleetPlanned:
+    return FleetPlanned(at=at, steps=(), until_at=at, reason="nothing is expected")
+
+
+def _plan(view: ScalingView, expected: Sequence[Ask]) -> FleetPlanned:
+    """Return a plan that holds until the first of what is expected is missed.
+
+    What is further away than nodes are booted and paid for ahead is planned for later.
+    """
+    comes_at = min(ask.released_at for ask in expected)
+    lead_s = max((_lead_s(view, offer) for offer in view.offers), default=0.0)
+    if comes_at - lead_s > view.now:
+        reason = "what is expected is too far away to be planned for"
+        return FleetPlanned(at=view.now, steps=(), until_at=comes_at - lead_s, reason=reason)
+    near = [ask for ask in expected if ask.released_at <= comes_at + lead_s]
+    work_s = math.fsum(ask.work_s for ask in near)
+    return FleetPlanned(
+        at=view.now,
+        steps=planned(view, near),
+        until_at=max(comes_at + GRACE_SLOTS * SLOT_S, view.now + PLAN_S_MIN),
+        reason=f"planned ahead: {work_s:.0f} s of work expected from {comes_at:.0f} s on",
+    )
+
+
+def _lead_s(view: ScalingView, offer: NodeOffer) -> float:
+    """Return how long before work comes a node may have to be asked for, or kept, for it [s].
+
+    To hold a node for longer than a boot costs more than to boot another, unless it is paid for.
+    """
+    boot_s = view.boots.quantile(offer.node_type, view.settings.boot_launch_quantile)
+    return boot_s + offer.quantum_s + SLOT_S
 
 
 def planned(view: ScalingView, expected: Sequence[Ask]) -> tuple[PlannedStep, ...]:
     """Return the nodes that are to stand or boot for expected work, from when on."""
-    slots = math.floor(HORIZON_S / SLOT_S)
-    kinds = _kinds(view)
-    programme = Programme()
     known = [*_waiting(view), *_running(view)]
+    last_s = max(ask.due_at for ask in (*known, *expected)) - view.now
+    slots = math.ceil(min(last_s, HORIZON_S) / SLOT_S)
+    programme = Programme()
+    kinds = _kinds(view)
     comes = sorted({_slot(ask.released_at, view.now) for ask in expected})
     supply = _Supply(programme, slots, comes)
     fleets = [_fleet(programme, kind, view, supply) for kind in kinds]
@@ -136,7 +182,7 @@ def planned(view: ScalingView, expected: Sequence[Ask]) -> tuple[PlannedStep, ..
     if values is None:
         return ()
     courses = {
-        kind.offer.node_type: _until_next(fleet @ values, comes)
+        kind.offer.node_type: _for_what_comes(fleet @ values, comes, kind)
         for kind, fleet in zip(kinds, fleets, strict=True)
     }
     return _steps(courses, view.now)
@@ -171,16 +217,16 @@ def _slot(at: float, now: float) -> int:
     return max(0, math.floor((at - now) / SLOT_S))
 
 
-def _gathered(asks: Iterable[Ask], now: float, slots: int) -> dict[tuple[int, int], float]:
-    """Return work [reference slots] by the slots in which it comes and before which it is due."""
-    gathered: defaultdict[tuple[int, int], float] = defaultdict(float)
+def _gathered(asks: Iterable[Ask], now: float, slots: int) -> dict[int, dict[int, float]]:
+    """Return work [reference slots] by the slot in which it comes, and before which it is due."""
+    gathered: defaultdict[int, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
     for ask in asks:
         comes = _slot(ask.released_at, now)
         due = max(comes + 1, _slot(ask.due_at, now))
         if comes < slots:
             share = (min(due, slots) - comes) / (due - comes)  # The rest lies beyond the horizon.
-            gathered[comes, min(due, slots)] += share * ask.work_s / SLOT_S
-    return dict(sorted(gathered.items()))
+            gathered[comes][min(due, slots)] += share * ask.work_s / SLOT_S
+    return {comes: dict(dues) for comes, dues in sorted(gathered.items())}
 
 
 class _Supply:
@@ -200,20 +246,28 @@ class _Supply:
         self._entries.append((stands, np.full(len(stands), column)))
 
     def close(
-        self, asks: dict[tuple[int, int], float], nodes_max: int, kinds: Sequence[Kind]
+        self, asks: dict[int, dict[int, float]], nodes_max: int, kinds: Sequence[Kind]
     ) -> None:
-        """Add the work to be done, and the cap."""
+        """Add the work to be done, and the cap.
+
+        Work that comes at the same time is done in the order in which it is due, so that it is
+        enough to ask by each such instant for all that is due until then.
+        """
         dearest = max((kind.price / kind.does for kind in kinds), default=1.0)
         rows = self.programme.at_most.more(np.full(self.slots, float(nodes_max)))
         for stands, columns in self._entries:
             self.programme.at_most.put(rows[stands], columns, 1.0)
-        for (comes, due), work in asks.items():
-            done = self.programme.columns(np.zeros(due - comes))
-            late = self.programme.columns(np.array([LATE_FACTOR * dearest]))
-            row = self.programme.exactly.more(np.array([work]))
-            columns = np.concatenate([done, late])
-            self.programme.exactly.put(np.repeat(row, len(columns)), columns, 1.0)
-            self.programme.at_most.put(self.does[comes:due], done, 1.0)
+        for comes, dues in asks.items():
+            ends = sorted(dues)
+            done = self.programme.columns(np.zeros(ends[-1] - comes))
+            self.programme.at_most.put(self.does[comes : ends[-1]], done, 1.0)
+            late = self.programme.columns(np.full(len(ends), LATE_FACTOR * dearest))
+            owed = np.cumsum([dues[end] for end in ends])
+            behind = self.programme.at_most.more(-owed)
+            self.programme.at_most.put(behind, late, -1.0)
+            for row, end in zip(behind, ends, strict=True):
+                by_then = done[: end - comes]
+                self.programme.at_most.put(np.repeat(row, len(by_then)), by_then, -1.0)
 
 
 class _Fleet:
@@ -240,12 +294,21 @@ def _fleet(programme: Programme, kind: Kind, view: ScalingView, supply: _Supply)
     for node in kind.nodes:
         paid = _paid(node, view.now)
         ends = _ends(paid, node.quantum_s, supply.slots)
-        spells = [(0, _ready(node, view), end, end - paid) for end in ends]
+        spells = [
+            (0, _ready(node, view), end, end - paid + HOLD_SHARE * kind.launch * (end > paid))
+            for end in ends
+        ]
         columns = _spells(programme, kind, (supply, fleet), spells, 1.0)
         row = programme.at_most.more(np.array([1.0]))
         programme.at_most.put(np.repeat(row, len(columns)), columns, 1.0)
+    with_work = {*supply.comes, *({0} if len(view.queue) else ())}
     spells = [
-        (begin, begin + kind.boot, end, end - begin)
+        (
+            begin,
+            begin + kind.boot,
+            end,
+            end - begin + AHEAD_SHARE * kind.launch * (begin not in with_work),
+        )
         for begin in _begins(kind, supply)
         for end in _ends(begin, kind.offer.quantum_s, supply.slots)
         if end > begin + kind.boot
@@ -300,19 +363,24 @@ def _ready(node: NodeView, view: ScalingView) -> int:
     return math.ceil(min(left_s, HORIZON_S) / SLOT_S)
 
 
-def _until_next(course: Floats, comes: Sequence[int]) -> list[int]:
-    """Return how many of the nodes of each slot stay until expected work comes, or come for it."""
+def _for_what_comes(course: Floats, comes: Sequence[int], kind: Kind) -> list[int]:
+    """Return how many of the nodes of each slot are there for expected work.
+
+    Those that stay until it comes, and those that boot for it. What is launched before that, or
+    when it comes, is launched for known work: the planner knows better how much that needs.
+    """
     kept = [0] * len(course)
     for slot in range(len(course)):
         come = next((each for each in comes if each + GRACE_SLOTS >= slot), None)
         if come is not None and come < len(course):
-            kept[slot] = round(float(course[min(slot, come) : come + 1].min()))
+            stay = round(float(course[min(slot, max(0, come - 1)) : come + 1].min()))
+            kept[slot] = stay if slot >= come - kind.boot else min(stay, len(kind.nodes))
     return kept
 
 
 def _steps(courses: dict[str, list[int]], now: float) -> tuple[PlannedStep, ...]:
     """Return the instants at which any type's number changes."""
-    slots = math.floor(HORIZON_S / SLOT_S)
+    slots = len(next(iter(courses.values()), ()))
     nodes = [
         tuple(sorted((name, course[slot]) for name, course in courses.items() if course[slot]))
         for slot in range(slots)

@@ -1,4 +1,4 @@
-"""What the tasks of a run cost at least, on the terms of its scenario: the question, its answer.
+"""What the tasks of a run cost at least, and how many can be met: the question, its answer.
 
 A question is as small as its answer needs, so that it can be put once for all policies that met the
 same tasks, and in another process.
@@ -13,6 +13,7 @@ from hashlib import blake2b
 from itertools import accumulate
 
 from sim.bound.cost import cost_bound
+from sim.bound.hits import most_hits
 from sim.bound.terms import Demand, FleetTerms, NodeTerms
 from sim.chance import Chance
 from sim.luck import drawn_boot_s
@@ -55,9 +56,35 @@ def question_of(run: Run) -> Question | None:
     return Question(demands=demands, fleet=fleet, key=key)
 
 
-def least_cost(question: Question) -> float | None:
-    """Return what the tasks cost at least; None where nothing costs anything."""
-    return cost_bound(question.demands, question.fleet).cost or None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """What no run of the same tasks goes beyond.
+
+    Parameters
+    ----------
+    cost : float or None
+        The least; None where nothing costs anything.
+    hit_rate : float
+        The most of the deadlines that can be met.
+    """
+
+    cost: float | None
+    hit_rate: float
+
+
+def best_possible(question: Question) -> Best:
+    """Return the least cost and the most hits of some tasks.
+
+    All that are not out of reach can be met, unless the fleet is too small for all of them; then
+    whole numbers are sought, as far as that goes in little time.
+    """
+    least = cost_bound(question.demands, question.fleet)
+    due = sum(one.due_at < math.inf for one in question.demands)
+    if least.meetable:
+        met = float(sum(one.due_at < math.inf for one in least.sorted.within_reach))
+    else:
+        met = most_hits(question.demands, question.fleet).proven
+    return Best(cost=least.cost or None, hit_rate=met / due if due else 1.0)
 
 
 def _demands(asked: Iterable[Asked], settled_s: float) -> Iterable[Demand]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,8 @@ NEAR_BEST = 0.9
 """Of the lags that correlate nearly as well as the best the shortest is the period."""
 
 JITTER_SLOTS = 2
-"""An arrival is missed when the last period brought nothing within so many slots of its place."""
+"""Arrivals scatter by so many slots: what has not come by then is missed, and so is all that would
+follow it."""
 
 
 class Ask(NamedTuple):
@@ -73,15 +74,22 @@ class Seen:
         if period is None or self.began_at is None:
             return
         last = self._slot(now)
-        for slot in range(last + 1, last + 1 + math.floor(horizon_s / SLOT_S)):
-            past = range(slot - period * math.ceil((slot - last) / period), -1, -period)
-            alike = [before for before in past if before >= last - PAST_SLOTS_MAX]
-            if not self._came_near(alike[0]):
+        for slot in range(last - JITTER_SLOTS, last + 1 + math.floor(horizon_s / SLOT_S)):
+            alike = self._alike(slot, period, last)
+            if not alike or (slot <= last and self._came_near(slot)):
                 continue
-            at = self.began_at + slot * SLOT_S
+            at = self.began_at + max(slot, last + 1) * SLOT_S
             for before in alike:
                 for due, work_s in sorted(self._slots.get(before, {}).items()):
                     yield Ask(at, at + due * SLOT_S, work_s / len(alike))
+
+    def _alike(self, slot: int, period: int, last: int) -> Sequence[int]:
+        """Return the slots of whole periods before one; none if the latest was missed."""
+        known = last - JITTER_SLOTS - 1  # What comes later may yet come.
+        nearest = slot - period * max(1, math.ceil((slot - known) / period))
+        if nearest < 0 or not self._came_near(nearest):
+            return ()
+        return range(nearest, max(-1, last - PAST_SLOTS_MAX - 1), -period)
 
     def _came_near(self, slot: int) -> bool:
         near = range(slot - JITTER_SLOTS, slot + JITTER_SLOTS + 1)

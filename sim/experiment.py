@@ -20,7 +20,7 @@ from planner.errors import SlackwaterError
 from planner.plugins import IMPORT_FAULTS
 from planner.scaling.policy import Policy
 from sim.baselines.catalogue import AllPolicies
-from sim.bounding import Question, least_cost, question_of
+from sim.bounding import Best, Question, best_possible, question_of
 from sim.chronicle import Chronicle
 from sim.rows import Row, bounded, row_of
 from sim.scenario import Scenario
@@ -199,7 +199,7 @@ class _Course:
     ) -> None:
         self._experiment, self._pool, self._progress = experiment, pool, progress
         self._runs: dict[Future[_Tried], int] = {}
-        self._bounds: dict[str, Future[float | None]] = {}
+        self._bounds: dict[str, Future[Best]] = {}
         self._done = 0
 
     def findings(self, starting: Callable[[], AbstractContextManager[None]]) -> Findings:
@@ -210,7 +210,7 @@ class _Course:
         for future in _as_they_end(self._runs):
             tried = found[self._runs[future]] = future.result()
             if tried.question is not None and tried.question.key not in self._bounds:
-                bound = self._submit(least_cost, tried.question)
+                bound = self._submit(best_possible, tried.question)
                 self._bounds[tried.question.key] = bound
             found[self._runs[future]] = tried
         ordered = [self._bounded(found[place]) for place in sorted(found)]
@@ -235,8 +235,8 @@ class _Course:
         """Return an answer with its bound, as soon as that is found."""
         if tried.question is None or isinstance(tried.answer, Fault):
             return tried
-        bound_cost = self._bounds[tried.question.key].result()
-        return replace(tried, answer=bounded(tried.answer, bound_cost), question=None)
+        best = self._bounds[tried.question.key].result()
+        return replace(tried, answer=bounded(tried.answer, best), question=None)
 
 
 def _as_they_end(futures: Iterable[Future[_Tried]]) -> Iterator[Future[_Tried]]:

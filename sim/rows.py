@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+from sim.bounding import Best
 from sim.simulator import Run
 
 
@@ -21,6 +22,7 @@ class Row:
     due: int
     on_time: int
     hit_rate: float
+    hits_bound: float | None
     undelivered: int
     worst_slack_s: float | None
     p95_tardiness_s: float
@@ -55,6 +57,7 @@ def row_of(run: Run) -> Row:
         due=outcome.due,
         on_time=outcome.on_time,
         hit_rate=outcome.hit_rate,
+        hits_bound=None,
         undelivered=outcome.undelivered,
         worst_slack_s=outcome.worst_slack_s,
         p95_tardiness_s=outcome.p95_tardiness_s,
@@ -72,7 +75,9 @@ def row_of(run: Run) -> Row:
     )
 
 
-def bounded(row: Row, bound_cost: float | None) -> Row:
-    """Return a row with its bound, and how many times that it cost; None is no bound."""
-    regret = row.cost / bound_cost if bound_cost else None
-    return replace(row, bound_cost=bound_cost, regret=regret)
+def bounded(row: Row, best: Best | None) -> Row:
+    """Return a row with its bounds, and how many times the least cost it cost."""
+    if best is None:
+        return row
+    regret = row.cost / best.cost if best.cost else None
+    return replace(row, hits_bound=best.hit_rate, bound_cost=best.cost, regret=regret)

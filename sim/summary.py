@@ -31,6 +31,8 @@ class Choice:
     runs, due, on_time : int
         Of all seeds together.
     hit_rate, cost : Spread
+    hits_bound : Spread or None
+        None where a run has no bound.
     regret : Spread or None
         None where a run has no bound.
     over_best : Spread or None
@@ -56,6 +58,7 @@ class Choice:
     due: int
     on_time: int
     hit_rate: Spread
+    hits_bound: Spread | None
     cost: Spread
     regret: Spread | None
     over_best: Spread | None
@@ -132,6 +135,7 @@ def _choice(rows: Sequence[Row], best: Sequence[Row], several: Sequence[bool]) -
         due=sum(row.due for row in rows),
         on_time=sum(row.on_time for row in rows),
         hit_rate=_spread([row.hit_rate for row in rows]),
+        hits_bound=_whole([row.hits_bound for row in rows]),
         cost=_spread([row.cost for row in rows]),
         regret=_whole([row.regret for row in rows]),
         over_best=_beside(rows, best),

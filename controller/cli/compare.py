@@ -168,6 +168,7 @@ _COLUMNS: tuple[Column[Choice], ...] = (
     ("=Partitioner", 0, lambda c: c.partitioner),
     ("=Order", 0, lambda c: c.order),
     (">Hits", 0, lambda c: percent(c.hit_rate.mean)),
+    (">Hits at most", 1, lambda c: "-" if c.hits_bound is None else percent(c.hits_bound.mean)),
     (">Regret", 0, lambda c: spread(c.regret)),
     (">Cost", 0, lambda c: f"{c.cost.mean:.4g}"),
     (">Cost / first", 1, lambda c: spread(c.over_best)),
@@ -193,7 +194,9 @@ def _show(choices: Sequence[Choice]) -> None:
 
 
 def _says_nothing(head: str, choices: Sequence[Choice]) -> bool:
-    """Return whether a column tells the same of every choice, and is no figure."""
+    """Return whether a column tells the same of every choice, or that all can be met."""
+    if head == ">Hits at most":
+        return all(choice.hits_bound is None or choice.hits_bound.mean >= 1.0 for choice in choices)
     if head == "=Partitioner":
         return len({choice.partitioner for choice in choices}) == 1
     return head == "=Order" and len({choice.order for choice in choices}) == 1

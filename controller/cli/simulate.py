@@ -14,7 +14,7 @@ from controller.cli.telling import Telling
 from controller.cli.trials import told, unknown
 from controller.errors import ArchiveError
 from controller.ownership import check_names
-from sim.bounding import least_cost, question_of
+from sim.bounding import best_possible, question_of
 from sim.experiment import policies
 from sim.rows import Row, bounded, row_of
 from sim.simulator import Run, Trial, simulate
@@ -63,7 +63,7 @@ def run_simulation(
 
 def _bounded(run: Run) -> Row:
     question = question_of(run)
-    return bounded(row_of(run), least_cost(question) if question else None)
+    return bounded(row_of(run), best_possible(question) if question else None)
 
 
 def _unknown(trial: Trial) -> list[str]:
@@ -78,7 +78,7 @@ def lines_of(row: Row) -> list[tuple[str, str]]:
     """Return what a run came to, in words."""
     regret = "no bound" if row.regret is None else f"{row.regret:.2f} times the least possible"
     lines = [
-        ("Deadlines met", f"{row.on_time:,} of {row.due:,} ({percent(row.hit_rate)})"),
+        ("Deadlines met", f"{row.on_time:,} of {row.due:,} ({percent(row.hit_rate)}){_most(row)}"),
         ("Worst slack", slack(row.worst_slack_s)),
         ("Cost", f"{row.cost:.4g}, {regret}"),
         ("Nodes", f"{row.launches:,} launched, at most {row.peak_nodes:,} at the same time"),
@@ -88,6 +88,13 @@ def lines_of(row: Row) -> list[tuple[str, str]]:
     if row.undelivered:
         lines.insert(1, ("Not delivered", f"{row.undelivered:,} failed or expired"))
     return lines
+
+
+def _most(row: Row) -> str:
+    """Return how many deadlines can be met at most, where that is not all."""
+    if row.hits_bound is None or row.hits_bound >= 1.0:
+        return ""
+    return f", at most {percent(row.hits_bound)} can be"
 
 
 def _show(row: Row) -> None:

@@ -96,6 +96,17 @@ def test_a_process_that_is_ended_from_outside_is_told() -> None:
         run_all(experiment(open_load=die), Processes(jobs=2))
 
 
+def test_under_overload_the_most_hits_stand_beside_the_hit_rate() -> None:
+    load = Bursts(bursts=1, tasks=(12, 12), deadline_s=(300.0, 600.0), work_s=(80.0, 220.0))
+    small = Scenario(name="overloaded", load=load, settings={"scaling": {"nodes_max": 1}})
+    for cap, all_can in ((1, False), (64, True)):
+        trials = trials_of(policies=["prefix"], seeds=[1], cap=cap)
+        (found,) = run_all(Experiment(scenario=small, trials=trials)).rows
+        assert found.hits_bound is not None
+        assert found.hit_rate <= found.hits_bound
+        assert (found.hits_bound == 1.0) == all_can
+
+
 def row(policy: str, seed: int, on_time: int, cost: float, bound_cost: float | None = 1.0) -> Row:
     return Row(
         scenario="tiny",
@@ -118,6 +129,7 @@ def row(policy: str, seed: int, on_time: int, cost: float, bound_cost: float | N
         idle_fraction=0.0,
         boot_fraction=0.0,
         cost=cost,
+        hits_bound=1.0 if bound_cost else None,
         bound_cost=bound_cost,
         regret=cost / bound_cost if bound_cost else None,
         wall_s=0.1,

@@ -6,7 +6,7 @@ import pytest
 
 from planner.scaling.policy import BUILT_IN
 from sim.baselines.catalogue import BASELINES, AllPolicies
-from sim.bounding import least_cost, question_of
+from sim.bounding import best_possible, question_of
 from sim.chance import Chance
 from sim.scenario import Bursts, NodeType, Scenario
 from sim.simulator import Trial, simulate
@@ -48,7 +48,7 @@ def ratios(policy: str, seeds: range) -> list[float]:
     for seed in seeds:
         run = simulate(scenario(seed), Trial(policy=policy, seed=seed), policies=AllPolicies())
         question = question_of(run)
-        least = least_cost(question) if question else None
+        least = best_possible(question).cost if question else None
         if least and run.outcome.on_time == run.outcome.due == run.outcome.tasks:
             found.append(run.outcome.cost / least)
     return found
