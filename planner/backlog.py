@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from planner.durations import RunTimes
+from planner.evidence import Belief, Evidence
 from planner.extent import Extent
 from planner.importance import Claim, breadth, order_key, time_range_s
 from planner.lifecycle import PART_LIFE, TASK_LIFE, PartState, TaskState, moved
@@ -26,6 +27,10 @@ TimesOf = Callable[[str], RunTimes]
 LENGTH_GRID_S, VARIANCE_GRID_S2 = 2.0**-20, 2.0**-28
 """Predictions are whole multiples of these, so that sums of them are exact: a queue that counted
 parts off one by one holds the same as one that was built anew from a snapshot."""
+
+FACTOR_CHANGE, DOUBT_CHANGE = 0.05, 0.7
+"""A task's parts are predicted anew when what is believed of its factor moved by the first
+fraction, or the doubt of it fell to the second: a few times, however many parts it has."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -85,6 +90,13 @@ class Task:
         Number of the current attempt at combining or delivering; while it rests, of the next.
     combined_s : float
         Time that combining took [s].
+    evidence : Evidence
+        What its finished parts have told of it.
+    outrun : float
+        Until one is finished: its running parts have taken so many times their predictions.
+    factor, doubt : float
+        What is believed of its parts, compared with those of other tasks: they take so many times
+        as long, with this relative standard deviation.
     """
 
     id: str
@@ -103,6 +115,10 @@ class Task:
     attempt: int = 0
     combined_s: float = 0.0
     product: Product | None = None
+    evidence: Evidence = field(default_factory=Evidence)
+    outrun: float = 0.0
+    factor: float = 1.0
+    doubt: float = 0.0
 
     @property
     def due_at(self) -> float:
@@ -117,6 +133,20 @@ class Task:
     def move(self, by: str) -> None:
         """Go one step along `TASK_LIFE`."""
         self.state = moved(TASK_LIFE, self.state, by)
+
+    @property
+    def dataset(self) -> str:
+        """The dataset that it asks for first: of the parts read from it, its evidence tells."""
+        return self.selections[0].view.dataset
+
+    def tells_of(self, part: Part) -> bool:
+        """Tell whether its evidence is about a part."""
+        return self.dataset_of(part) == self.dataset
+
+    def level(self, times: RunTimes) -> float:
+        """Return the level of predictions (`planner.evidence`), by what is known of its dataset."""
+        fixed = next((part for part in self.parts if self.tells_of(part)), None)
+        return 0.0 if fixed is None else math.log(times.mean_s(fixed.features))
 
     def dataset_of(self, part: Part) -> str:
         """Return the dataset that a part is a piece of."""
@@ -218,6 +248,16 @@ class Backlog:
             insort(task.waiting, (part.mean_s, part.position))
             self._requeue(task)
 
+    def revise(self, task: Task, times: TimesOf) -> bool:
+        """Predict a task's parts anew if more is known of them now; return whether it is."""
+        belief = _belief(task, times)
+        if _alike(task.factor, belief.factor) and belief.doubt > DOUBT_CHANGE * task.doubt:
+            return False
+        self._estimate(task, times)
+        if task.waiting:
+            self._requeue(task)
+        return True
+
     def set_yielding(self, task: Task, yielding: bool) -> None:
         """Let a task give way to those that can still be met, or take that back."""
         task.yielding = yielding
@@ -256,11 +296,14 @@ class Backlog:
 
     def _estimate(self, task: Task, times: TimesOf) -> None:
         of_selections = [times(each.view.dataset) for each in task.selections]
+        task.factor, task.doubt = _belief(task, times)
         for part in task.parts:
             if part.state is not PartState.FINISHED:
                 of_part = of_selections[part.selection]
-                part.mean_s = _on_grid(of_part.mean_s(part.features), LENGTH_GRID_S)
-                part.sd_s = of_part.sd_s(part.features)
+                mean_s = of_part.mean_s(part.features)
+                mean_s *= task.factor if task.tells_of(part) else 1.0
+                part.mean_s = _on_grid(mean_s, LENGTH_GRID_S)
+                part.sd_s = mean_s * of_part.spread.own
         task.waiting = sorted(
             (part.mean_s, i) for i, part in enumerate(task.parts) if part.state is PartState.WAITING
         )
@@ -279,6 +322,7 @@ class Backlog:
                 variance_s2=math.fsum(part.variance_s2 for part in waiting),
                 longest_s=task.waiting[-1][0],
                 priority=task.subscription.priority,
+                doubt=task.doubt,
                 admitted=not task.yielding,
             )
         )
@@ -301,7 +345,17 @@ class Backlog:
             mean_s=max(0.0, entry.mean_s - sent.mean_s),
             variance_s2=max(0.0, entry.variance_s2 - sent.variance_s2),
             longest_s=task.waiting[-1][0],
+            doubt=task.doubt,
         )
+
+
+def _belief(task: Task, times: TimesOf) -> Belief:
+    of_task = times(task.dataset)
+    return task.evidence.belief(of_task.spread, task.level(of_task), task.outrun)
+
+
+def _alike(before: float, now: float) -> bool:
+    return abs(now - before) <= FACTOR_CHANGE * before
 
 
 def _on_grid(value: float, grid: float) -> float:

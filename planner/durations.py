@@ -15,6 +15,7 @@ from functools import lru_cache
 from operator import mul
 from statistics import NormalDist
 
+from planner.evidence import Spread
 from planner.model import Features, UnitCosts
 
 DEFAULT_COSTS = UnitCosts(base_s=0.02, file_s=0.0035, megabyte_s=0.0, value_s=0.0001)
@@ -89,10 +90,13 @@ class Regression:
         predicted: float = sum(map(mul, self.coefficients, inputs))
         return max(TIME_S_MIN, predicted)
 
-    def learn(self, inputs: Sequence[float], run_s: float) -> float:
-        """Take one time [s] in; return how far it lay from its prediction, relative to that."""
+    def learn(self, inputs: Sequence[float], run_s: float, news: float = 1.0) -> float:
+        """Take one time [s] in; return how far it lay from its prediction, relative to that.
+
+        `news` is how much it tells, an independent observation telling 1.
+        """
         expected_s = self.predict(inputs)
-        scale_s = max(expected_s, run_s / (1.0 + SURPRISE_MAX))
+        scale_s = max(expected_s, run_s / (1.0 + SURPRISE_MAX)) / math.sqrt(news)
         scaled = [x / scale_s for x in inputs]
         n = len(scaled)
         rows = [self.covariance[i : i + n] for i in range(0, n * n, n)]
@@ -103,7 +107,7 @@ class Regression:
             max(0.0, c + g * step) for c, g in zip(self.coefficients, gain, strict=True)
         ]
         if novelty > 0.0:
-            keep = 1.0 - 1.0 / MEMORY_PARTS
+            keep = 1.0 - news / MEMORY_PARTS
             weight = keep - (1.0 - keep) / novelty
             share = weight / (1.0 + weight * novelty)
             self.covariance = [
@@ -131,25 +135,32 @@ class RunTimes:
         What a unit of each feature is believed to cost now.
     observations : int
         Parts learned from.
+    told : float
+        How many parts of different tasks would have told as much.
     scatter2 : float
         Mean square of the relative errors of predictions.
     bias : float
         Mean of the relative errors of predictions.
     model : Regression
         Over `Features`, in units of `scales`.
+    spread : Spread
+        Of the errors that the parts of a task share, and of those that they do not.
     """
 
     prior: UnitCosts = DEFAULT_COSTS
     prior_common_error: float = COMMON_ERROR_PRIOR
     costs: UnitCosts = DEFAULT_COSTS
     observations: int = 0
+    told: float = 0.0
     scatter2: float = SCATTER_PRIOR**2
     bias: float = 0.0
     model: Regression = field(default_factory=Regression)
+    spread: Spread = field(default_factory=lambda: Spread.supposing(SCATTER_PRIOR**2))
 
     def __post_init__(self) -> None:
         """Start from the prior where nothing has been learned."""
         if not self.model.coefficients:
+            self.spread = Spread.supposing(self.scatter2)
             pairs = zip(_columns(self.prior), self._scales(), strict=True)
             doubt2 = (self.prior_common_error / COMMON_ERROR_PRIOR) ** 2
             scatter2 = max(self.scatter2, SCATTER_MIN**2)
@@ -161,21 +172,31 @@ class RunTimes:
     @property
     def common_error(self) -> float:
         """Relative error that all predictions are believed to share."""
-        ignorance2 = self.prior_common_error**2 * PRIOR_WEIGHT / (PRIOR_WEIGHT + self.observations)
+        ignorance2 = self.prior_common_error**2 * PRIOR_WEIGHT / (PRIOR_WEIGHT + self.told)
         return max(COMMON_ERROR_MIN, math.sqrt(ignorance2 + self.bias**2))
 
-    def learn(self, features: Features, run_s: float) -> None:
-        """Take in that a part took this long [reference s]."""
+    def learn(self, features: Features, run_s: float, news: float = 1.0) -> None:
+        """Take in that a part took this long [reference s].
+
+        Parameters
+        ----------
+        features : Features
+        run_s : float
+            [reference s]
+        news : float
+            How much it tells of all tasks, a part of a new one telling 1 (`Spread.news`).
+        """
         amounts = (1.0, features.files, features.size_bytes / 1e6, features.values)
         scales = self._scales()
         inputs = [amount * scale for amount, scale in zip(amounts, scales, strict=True)]
-        surprise = self.model.learn(inputs, run_s)
+        surprise = self.model.learn(inputs, run_s, news)
         pairs = zip(self.model.coefficients, scales, strict=True)
         base_s, file_s, megabyte_s, value_s = (c * scale for c, scale in pairs)
         self.costs = UnitCosts(base_s=base_s, file_s=file_s, megabyte_s=megabyte_s, value_s=value_s)
-        weight = 1.0 / (PRIOR_WEIGHT + min(self.observations, MEMORY_PARTS) + 1.0)
+        weight = news / (PRIOR_WEIGHT + min(self.told, MEMORY_PARTS) + news)
         self.bias += weight * (surprise - self.bias)
         self.scatter2 += weight * (surprise**2 - self.scatter2)
+        self.told += news
         self.observations += 1
 
     def mean_s(self, features: Features) -> float:

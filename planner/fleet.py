@@ -9,12 +9,15 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from planner.durations import TIME_S_MIN
 from planner.lifecycle import NODE_LIFE, NodeState, moved
 from planner.model import NodeOffer
 from planner.scaling.view import NodePhase, NodeView
 
 OVERDUE_FRACTION = 0.1
 """A part that outran its prediction is expected to take this fraction of its age more."""
+
+_ENDED = (-math.inf, -math.inf)
 
 RESERVED_S = 600.0
 """Money for this long [s] beside its boot is set aside for a node: enough for some parts."""
@@ -154,8 +157,12 @@ class Fleet:
         self._numbers: dict[str, int] = {}
         self._filed: dict[str, tuple[Roll, Place]] = {}
         self._views: dict[str, tuple[float, NodeView]] = {}
+        # Predicted ends, the next first; one that is not in its node's table any more is stale.
+        self._ends: list[tuple[float, str, str]] = []
         for node in nodes:
             self._enter(node)
+            for part_id, (_, end_at) in node.running.items():
+                heapq.heappush(self._ends, (end_at, node.id, part_id))
 
     def request(self, node_id: str, offer: NodeOffer, workers: int, at: float) -> None:
         """Note that a node was asked for."""
@@ -186,8 +193,36 @@ class Fleet:
     def start(self, node: Node, part_id: str, at: float, run_s: float) -> None:
         """Note that a part was sent to a node and is predicted to run this long [s]."""
         node.running[part_id] = (at, at + run_s)
+        heapq.heappush(self._ends, (at + run_s, node.id, part_id))
         node.idle_since = None
         self._note_change(node)
+
+    def expect(self, node_id: str, part_id: str, length_s: float) -> None:
+        """Note that a part that runs is predicted to be so long in all [reference s]."""
+        node = self.nodes.get(node_id)
+        if node is not None and part_id in node.running:
+            began_at, _ = node.running[part_id]
+            end_at = began_at + length_s / node.offer.speed
+            node.running[part_id] = (began_at, end_at)
+            heapq.heappush(self._ends, (end_at, node_id, part_id))
+            self._views.pop(node_id, None)
+
+    def outrun(self, now: float) -> list[str]:
+        """Return the parts that have come to run for longer than was predicted.
+
+        Each is expected to take `OVERDUE_FRACTION` of its age more, and told again after that.
+        """
+        parts: list[str] = []
+        while self._ends and self._ends[0][0] <= now:
+            end_at, node_id, part_id = heapq.heappop(self._ends)
+            node = self.nodes.get(node_id)
+            if node is None or node.running.get(part_id, _ENDED)[1] != end_at:
+                continue
+            began_at = node.running[part_id][0]
+            lasts_s = (1.0 + OVERDUE_FRACTION) * (now - began_at)
+            self.expect(node_id, part_id, max(lasts_s, TIME_S_MIN) * node.offer.speed)
+            parts.append(part_id)
+        return parts
 
     def end(self, node_id: str, part_id: str, at: float) -> None:
         """Note that nothing of a part runs on a node any more."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 from planner.backlog import Part, Task
 from planner.books import Books
 from planner.commands import AnyCommand, CombineProduct, DeliverProduct, Notify, RemoveNode
+from planner.durations import TIME_S_MIN, RunTimes
 from planner.events import (
     AttemptLost,
     CombineFailed,
@@ -64,10 +66,32 @@ def part_finished(books: Books, event: PartFinished) -> list[AnyCommand]:
     node = books.fleet.nodes.get(part.node_id)
     speed = node.offer.speed if node else 1.0
     learned = _read_by_itself(part.features, event.fragment)
-    books.times(task.dataset_of(part)).learn(learned, event.run_s * speed)
+    _learn(task, part, books.times(task.dataset_of(part)), learned, event.run_s * speed)
     books.fleet.end(part.node_id, part.id, event.at)
     books.backlog.finish(task, part, event.fragment)
-    return [_combine(task, attempt=1)] if task.state is TaskState.COMBINING else []
+    if task.state is TaskState.COMBINING:
+        times = books.times(task.dataset)
+        times.spread.learn(task.evidence, task.level(times))
+        return [_combine(task, attempt=1)]
+    revise(books, task)
+    return []
+
+
+def _learn(task: Task, part: Part, times: RunTimes, read: Features, run_s: float) -> None:
+    """Learn from a part that took this long [reference s], of its task and of all."""
+    news = 1.0
+    if task.tells_of(part):
+        news = times.spread.news(task.evidence.parts)
+        task.evidence.add(max(run_s, TIME_S_MIN) / times.mean_s(read), task.level(times))
+        task.outrun = 0.0
+    times.learn(read, run_s, news)
+
+
+def revise(books: Books, task: Task) -> None:
+    """Predict the parts of a task anew, those that run too, if more is known of them now."""
+    if books.backlog.revise(task, books.times):
+        for part in task.running():
+            books.fleet.expect(part.node_id, part.id, part.mean_s)
 
 
 def _read_by_itself(features: Features, fragment: Fragment) -> Features:
@@ -75,6 +99,33 @@ def _read_by_itself(features: Features, fragment: Fragment) -> Features:
     own = max(0, features.files - fragment.shared)
     size_bytes = features.size_bytes * own // max(1, features.files)
     return replace(features, files=own, size_bytes=size_bytes)
+
+
+def parts_outrun(books: Books, at: float) -> None:
+    """Learn of tasks from their parts that run for longer than was predicted."""
+    for part_id in books.fleet.outrun(at):
+        books.changed = True
+        found = books.backlog.part(part_id)
+        if found is not None and found[0].evidence.parts == 0:
+            task = found[0]
+            task.outrun = _outrun(books, task, at)
+            revise(books, task)
+
+
+def _outrun(books: Books, task: Task, at: float) -> float:
+    """Return how many times their predictions a task's running parts have taken: all but one.
+
+    One that hangs, or that a bad node runs, tells nothing of its siblings.
+    """
+    ratios: list[float] = []
+    times = books.times(task.dataset)
+    for part in filter(task.tells_of, task.running()):
+        node = books.fleet.nodes.get(part.node_id)
+        if node is not None and part.id in islice(node.running, node.joined):
+            expected_s = times.mean_s(part.features)
+            ratios.append((at - part.started_at) * node.offer.speed / expected_s)
+    ratios.sort(reverse=True)
+    return ratios[1] if len(ratios) > 1 else sum(ratios)
 
 
 def part_failed(books: Books, event: PartFailed) -> list[AnyCommand]:

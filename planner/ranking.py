@@ -50,10 +50,12 @@ class Waiting:
         Expected length of the longest of them [reference s].
     priority : float
         Weight in admission.
+    doubt : float
+        Relative standard deviation that the lengths of all of them share, on top of `variance_s2`.
     admitted : bool
         Whether its deadline is planned for; a task that gave way counts as best effort.
     mean_us, variance_us2 : int
-        Work and variance, rounded to whole microseconds.
+        Work and its whole variance, rounded to whole microseconds.
     longest_sd_s : float
         Standard deviation of the longest part, if all scatter alike about their lengths.
     """
@@ -66,6 +68,7 @@ class Waiting:
     variance_s2: float
     longest_s: float
     priority: float = 1.0
+    doubt: float = 0.0
     admitted: bool = True
     mean_us: int = field(init=False)
     variance_us2: int = field(init=False)
@@ -74,9 +77,10 @@ class Waiting:
     def __post_init__(self) -> None:
         """Derive what is summed and compared."""
         share = self.longest_s / self.mean_s if self.mean_s > 0 else 1.0
-        self.longest_sd_s = math.sqrt(share * self.variance_s2)
+        shared_s2 = (self.doubt * self.mean_s) ** 2
+        self.longest_sd_s = math.sqrt(share * (self.variance_s2 + share * shared_s2))
         self.mean_us = round(self.mean_s * MICROSECONDS_PER_S)
-        self.variance_us2 = round(self.variance_s2 * MICROSECONDS_PER_S**2)
+        self.variance_us2 = round((self.variance_s2 + shared_s2) * MICROSECONDS_PER_S**2)
 
     @property
     def target_at(self) -> float:
@@ -145,7 +149,14 @@ class RankedQueue:
         return waiting
 
     def update(
-        self, task_id: str, *, parts: int, mean_s: float, variance_s2: float, longest_s: float
+        self,
+        task_id: str,
+        *,
+        parts: int,
+        mean_s: float,
+        variance_s2: float,
+        longest_s: float,
+        doubt: float = 0.0,
     ) -> None:
         """State anew what of a task waits."""
         if self._fresh:
@@ -154,7 +165,7 @@ class RankedQueue:
         chunk = self._chunks[self._chunk_of(waiting)]
         chunk.note_taken(waiting)
         waiting.parts, waiting.longest_s = parts, longest_s
-        waiting.mean_s, waiting.variance_s2 = mean_s, variance_s2
+        waiting.mean_s, waiting.variance_s2, waiting.doubt = mean_s, variance_s2, doubt
         waiting.__post_init__()
         chunk.note_added(waiting)
 

@@ -26,7 +26,7 @@ from planner.fleet import Node
 from planner.intake import end_early, turn_page
 from planner.lifecycle import NodeState, PartState
 from planner.model import Features, NodeOffer, NoticeKind
-from planner.progress import notice, settle_again
+from planner.progress import notice, parts_outrun, settle_again
 from planner.scaling.view import Grow, Keep, Launch, Release, ScalingView, Wanted
 
 ATTEMPT_LIMIT_FACTOR = 10.0
@@ -48,6 +48,7 @@ def tick(books: Books, at: float) -> list[AnyCommand]:
     commands = _end_rests(books, at)
     commands += turn_page(books)
     commands += _expire(books, at)
+    parts_outrun(books, at)
     if (judges_at := _judges_at(books, at)) > at:
         commands += _dispatch(books, at)
         commands += _clear_fleet(books, at)
@@ -211,7 +212,7 @@ def _send(books: Books, node: Node, at: float, length_s_max: float) -> RunPart |
     task, part = following
     selection = task.selections[part.selection]
     speed = node.offer.speed
-    run_s = part.mean_s / speed
+    run_s, sd_s = part.mean_s / speed, math.hypot(part.sd_s, task.doubt * part.mean_s) / speed
     if run_s > length_s_max:
         return None
     books.desk.tasks_started += not task.started
@@ -225,7 +226,7 @@ def _send(books: Books, node: Node, at: float, length_s_max: float) -> RunPart |
         view=selection.view,
         extent=part.extent,
         updates=selection.updates,
-        limit_s=max(ATTEMPT_S_MIN, ATTEMPT_LIMIT_FACTOR * (run_s + 3 * part.sd_s / speed)),
+        limit_s=max(ATTEMPT_S_MIN, ATTEMPT_LIMIT_FACTOR * (run_s + 3 * sd_s)),
     )
 
 
