@@ -1,5 +1,7 @@
 """Whatever is killed while a service serves, each product is delivered once, as in peace.
 
+And each is told of at least once, always under the same id.
+
 `make service-kill-campaign` runs all seeds on both stores and prints docs/reference/campaigns.md's
 table.
 """
@@ -17,10 +19,15 @@ import psutil
 import pytest
 
 from controller.demo.archive import DemoArchive
+from controller.notify.address_book import AddressBook
+from controller.notify.guard import Guard
+from controller.notify.letters import OPERATOR
 from controller.snapshotting import archived_lines
+from controller.store.schema import upgrade
 from planner.journal import decode_step, replay
 from planner.scaling.catalogue import Policies
 from tests.controller.databases import Postgres
+from tests.controller.notify.receiver import Receiver, receiving, status
 from tests.controller.served import Serving
 from tests.controller.stores import server
 
@@ -33,6 +40,8 @@ CI_SEEDS = range(10)
 VICTIMS = ("service", "scheduler", "workers", "all", "service")
 """Who is killed; with a store in PostgreSQL its server is one more."""
 
+HOST = "127.0.0.1"
+
 KILLS_MAX = 3
 """In one run."""
 
@@ -43,6 +52,7 @@ SETTINGS = """
 archive: {read_latency_s: 0.01}
 nodes: {local: {slots: 2, nodes_max: 2}}
 engine: {lease_s: 2}
+notify: {hosts_allowed: [127.0.0.1], webhook_attempts_s: [0.2, 0.5, 1, 2, 4, 8]}
 planner:
   scaling: {nodes_min: 1, nodes_max: 2}
   dispatch: {attempts_max: 9, retry_s: 0.2}
@@ -138,15 +148,34 @@ class Killer:
                     each.send_signal(signal.SIGKILL)
 
 
+def subscribe_operator(serving: Serving, url: str) -> None:
+    """Have all notices sent to a URL, from the first on."""
+    serving.data.mkdir(mode=0o700, parents=True)
+    with serving.reading() as store:
+        upgrade(store.database, "test")
+        AddressBook(store.database, Guard(hosts_allowed=(HOST,))).add_endpoint(OPERATOR, url)
+
+
+def all_told(receiver: Receiver, told: set[str]) -> bool:
+    """Tell whether the operator has heard of every product under its id."""
+    while receiver.heard:
+        told.add(receiver.next().headers["webhook-id"])
+    return told >= NAMES
+
+
 def survives(
     serving: Serving, seed: int, undisturbed: dict[str, str], database: Postgres | None = None
 ) -> None:
     """Kill while a service serves, and prove that it makes no difference."""
-    serving.start()
-    killer = Killer(serving, seed, database)
-    killer.work()
-    serving.until("all is delivered", lambda: serving.delivered(len(NAMES)))
-    assert serving.stop() == 0
+    with receiving(status(200)) as receiver:
+        subscribe_operator(serving, receiver.url)
+        serving.start()
+        killer = Killer(serving, seed, database)
+        killer.work()
+        serving.until("all is delivered", lambda: serving.delivered(len(NAMES)))
+        told: set[str] = set()
+        serving.until("all is told", lambda: all_told(receiver, told))
+        assert serving.stop() == 0
     assert serving.all_end()
     assert serving.products() == undisturbed
     tasks = serving.tasks()
@@ -159,8 +188,8 @@ def survives(
     assert header is not None
     steps = [decode_step(line, number) for number, line in lines.items()]
     assert replay(header, steps, Policies()) == (len(lines), None)
-    told = ", ".join(killer.told) or "nothing in time"
-    print(f"| {seed} | {told} | {serving.lives} | {len(lines)} |")
+    killed = ", ".join(killer.told) or "nothing in time"
+    print(f"| {seed} | {killed} | {serving.lives} | {len(lines)} |")
 
 
 @pytest.mark.timeout(600)
