@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -185,9 +185,12 @@ def _faults(document: Document, key: str) -> list[Fault]:
         return [Fault(line, f"{key!r} is of no scheme that has options. {hint(scheme, KINDS)}")]
     if "/" in host or "@" in host or key.endswith("://"):
         return [Fault(line, f"{key!r} must be a scheme, or a scheme and a host or bucket")]
+    value = document.value[key] if document.value[key] is not None else {}
+    if not isinstance(value, dict):
+        return [Fault(line, f"{key} must be a mapping of options")]
     part = replace(
         document,
-        value=document.value[key] if document.value[key] is not None else {},
+        value=value,
         lines={(): line} | {at[1:]: n for at, n in document.lines.items() if at[0:1] == (key,)},
     )
     _, faults = check(part, model_of(KINDS[scheme], {}, {}), _of(key))
@@ -199,8 +202,3 @@ def _of(key: str) -> Any:
         return f"{key}: ", where
 
     return describe
-
-
-def secret_names() -> frozenset[str]:
-    """Return the names of options that are never shown."""
-    return frozenset(each.name for kind in KINDS.values() for each in fields(kind) if not each.repr)

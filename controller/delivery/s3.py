@@ -78,6 +78,13 @@ _CODES: Mapping[str, Cause] = {
 }
 
 
+_KINDS: tuple[tuple[tuple[type[Exception], ...], Cause], ...] = (
+    ((NoCredentialsError, PartialCredentialsError), REFUSED_USER),
+    ((SSLError,), UNTRUSTED),
+    ((ConnectTimeoutError,), SLOW),
+)
+
+
 @dataclass(slots=True)
 class _Sums:
     """Checksums of what is sent: of one request, or of a row of them as S3 composes it."""
@@ -133,15 +140,14 @@ class S3Place:
         code, status = _told(error)
         if code in _CODES:
             return _CODES[code]
-        if isinstance(error, NoCredentialsError | PartialCredentialsError):
-            return REFUSED_USER
-        if isinstance(error, SSLError):
-            return UNTRUSTED
-        if isinstance(error, ConnectTimeoutError):
-            return SLOW
-        if known := network_cause(error):
-            return known
-        return status_cause(status) if status else _of_botocore(error)
+        if isinstance(error, ProfileNotFound):
+            return Cause(f"cannot be asked ({error})", "Correct delivery.options_file", False)
+        for kinds, cause in _KINDS:
+            if isinstance(error, kinds):
+                return cause
+        if status and not network_cause(error):
+            return status_cause(status)
+        return network_cause(error) or Cause(f"failed: {error}", "", True)
 
     def prepare(self, is_ours: IsOurs) -> None:
         """Give up the uploads that an earlier crash left unfinished: they cost, though unseen."""
@@ -183,8 +189,10 @@ class S3Place:
 
     def sha256(self, name: str) -> str:
         """Return the checksum that the store vouches for; where there is none, of what is read."""
-        told = self._head(name).get("ChecksumSHA256", "")
-        if told and "-" not in told:
+        head = self._head(name)
+        told = str(head.get("ChecksumSHA256", ""))
+        # Of an object that came in parts it is a checksum of checksums.
+        if told and "-" not in told and "-" not in str(head.get("ETag", "")):
             return base64.b64decode(told).hex()
         return sha256_of(self.blocks(name))
 
@@ -288,11 +296,6 @@ def open_place(url: str, said: Mapping[str, object]) -> S3Place:
         ``s3://bucket/prefix``.
     said : mapping
         Its options.
-
-    Raises
-    ------
-    DeliveryError
-        There is no such profile.
     """
     options = options_of(S3Options, "s3", said)
     bucket, _, prefix = url.partition("://")[2].partition("/")
@@ -309,27 +312,22 @@ def open_place(url: str, said: Mapping[str, object]) -> S3Place:
         )
         if value
     }
-    try:
-        filesystem = s3fs.S3FileSystem(
-            **given,
-            use_listings_cache=False,
-            client_kwargs={
-                **below.get("client_kwargs", {}),
-                **{name: value for name, value in of_client.items() if value},
-            },
-            config_kwargs={
-                "connect_timeout": options.connect_s,
-                "read_timeout": options.read_s,
-                "retries": {"total_max_attempts": 1},  # The planner tries again.
-                # Stores that are not Amazon's stumble over checksums they did not ask for.
-                "request_checksum_calculation": "when_required",
-                "response_checksum_validation": "when_required",
-            },
-        )
-    except ProfileNotFound as error:
-        raise DeliveryError(
-            f"destination {url}: {error}", fix="Correct delivery.options_file", retry=False
-        ) from error
+    filesystem = s3fs.S3FileSystem(
+        **given,
+        use_listings_cache=False,
+        client_kwargs={
+            **below.get("client_kwargs", {}),
+            **{name: value for name, value in of_client.items() if value},
+        },
+        config_kwargs={
+            "connect_timeout": options.connect_s,
+            "read_timeout": options.read_s,
+            "retries": {"total_max_attempts": 1},  # The planner tries again.
+            # Stores that are not Amazon's stumble over checksums they did not ask for.
+            "request_checksum_calculation": "when_required",
+            "response_checksum_validation": "when_required",
+        },
+    )
     filesystem.retries = 1
     return S3Place(filesystem, bucket, prefix.strip("/"), options)
 
@@ -356,10 +354,6 @@ def _told(error: BaseException) -> tuple[str, int]:
             return str(at.response.get("Error", {}).get("Code", "")), int(status)
         at = at.__cause__
     return "", 0
-
-
-def _of_botocore(error: Exception) -> Cause:
-    return Cause(f"failed: {error}", "", True)
 
 
 def _base64(digest: bytes) -> str:

@@ -120,6 +120,9 @@ class SftpPlace:
             file.set_pipelined(True)
             for block in content.blocks:
                 file.write(block)
+        # What fails of the last writes in a pipeline is told to nobody.
+        if self._sftp.stat(self._path(name)).st_size != content.size_bytes:
+            raise OSError(f"{name} was not stored whole")
 
     def move(self, name: str, final: str) -> None:
         """See `Steps`."""
@@ -228,7 +231,7 @@ def open_place(url: str, said: Mapping[str, object]) -> SftpPlace:
 def _of_ssh(error: paramiko.SSHException) -> Cause:
     if any(words in str(error).lower() for words in _TIMED_OUT):
         return SLOW
-    if isinstance(error, paramiko.AuthenticationException):
+    if isinstance(error, paramiko.AuthenticationException) or "private key" in str(error):
         return REFUSED_USER
     if isinstance(error, paramiko.BadHostKeyException) or "known_hosts" in str(error):
         return _UNKNOWN_HOST

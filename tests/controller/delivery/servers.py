@@ -131,7 +131,7 @@ class S3Server:
 
     def files(self, folder: str) -> dict[str, bytes]:
         """See `Server`."""
-        prefix = f"{BUCKET}/{folder}"
+        prefix = f"{BUCKET}/{folder}".rstrip("/")
         paths = self._behind.find(prefix)
         return {path.removeprefix(f"{prefix}/"): self._behind.cat_file(path) for path in paths}
 
