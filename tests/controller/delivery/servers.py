@@ -110,13 +110,13 @@ class SftpServer(FolderServer):
 class S3Server:
     """A store of objects."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, bucket: str = BUCKET) -> None:
         self.port = port
-        self.bucket = BUCKET
+        self.bucket = bucket
         self._behind = s3fs.S3FileSystem(
             **self._options(port), skip_instance_cache=True, use_listings_cache=False
         )
-        self._behind.mkdir(BUCKET)
+        self._behind.mkdir(bucket)
 
     def url(self, folder: str, port: int = 0) -> str:
         """See `Server`."""
@@ -126,27 +126,27 @@ class S3Server:
         """See `Server`."""
         said = {**self._options(port or self.port), **options}
         return Destinations(
-            roots=(f"s3://{self.bucket}",), schemes=("s3",), options={"s3://ocean": said}
+            roots=(f"s3://{self.bucket}",), schemes=("s3",), options={f"s3://{self.bucket}": said}
         )
 
     def files(self, folder: str) -> dict[str, bytes]:
         """See `Server`."""
-        prefix = f"{BUCKET}/{folder}".rstrip("/")
+        prefix = f"{self.bucket}/{folder}".rstrip("/")
         paths = self._behind.find(prefix)
         return {path.removeprefix(f"{prefix}/"): self._behind.cat_file(path) for path in paths}
 
     def write(self, folder: str, name: str, content: bytes) -> None:
         """See `Server`."""
-        self._behind.pipe_file(f"{BUCKET}/{folder}/{name}", content)
+        self._behind.pipe_file(f"{self.bucket}/{folder}/{name}", content)
 
     def uploads(self) -> list[str]:
         """Return the keys of uploads that are not complete."""
-        found = self._behind.call_s3("list_multipart_uploads", Bucket=BUCKET)
+        found = self._behind.call_s3("list_multipart_uploads", Bucket=self.bucket)
         return [upload["Key"] for upload in found.get("Uploads", ())]
 
     def begin_upload(self, folder: str, name: str) -> None:
         """Begin an upload and leave it so."""
-        self._behind.call_s3("create_multipart_upload", Bucket=BUCKET, Key=f"{folder}/{name}")
+        self._behind.call_s3("create_multipart_upload", Bucket=self.bucket, Key=f"{folder}/{name}")
 
     @staticmethod
     def _options(port: int) -> dict[str, Any]:
@@ -158,12 +158,12 @@ class S3Server:
 
 
 @contextmanager
-def s3_server() -> Iterator[S3Server]:
+def s3_server(bucket: str = BUCKET) -> Iterator[S3Server]:
     """Serve buckets by moto."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     try:
-        yield S3Server(server.get_host_and_port()[1])
+        yield S3Server(server.get_host_and_port()[1], bucket)
     finally:
         server.stop()
 
