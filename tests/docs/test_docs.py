@@ -89,6 +89,7 @@ HOSTS = {
     "diataxis.fr",
     "doi.org",
     "geojson.org",
+    "s3.example.org",
     "semver.org",
     "w3id.org",
     "www.ocean-ops.org",
