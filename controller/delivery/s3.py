@@ -56,6 +56,9 @@ RATE_BYTES_PER_S_MIN = 100_000
 
 _MISSING = frozenset(("NoSuchKey", "NotFound", "404"))
 
+_UNLISTED = frozenset(("AccessDenied", "403", "NotImplemented", "501", "MethodNotAllowed", "405"))
+"""Who may not list uploads, or whose store cannot, leaves them to a lifecycle rule."""
+
 _CODES: Mapping[str, Cause] = {
     "NoSuchBucket": Cause("is a bucket that does not exist", "Make it, or correct its name", False),
     "AccessDenied": FORBIDDEN,
@@ -151,11 +154,15 @@ class S3Place:
 
     def prepare(self, is_ours: IsOurs) -> None:
         """Give up the uploads that an earlier crash left unfinished: they cost, though unseen."""
-        with suppress(PermissionError):  # A lifecycle rule of the bucket may do it instead.
+        try:
             found = self._call("list_multipart_uploads", Prefix=self._prefix)
-            for upload in found.get("Uploads", ()):
-                if is_ours(upload["Key"].removeprefix(self._prefix)):
-                    self._abort(upload["Key"], upload["UploadId"])
+        except OSError as error:
+            if _told(error)[0] in _UNLISTED:
+                return
+            raise
+        for upload in found.get("Uploads", ()):
+            if is_ours(upload["Key"].removeprefix(self._prefix)):
+                self._abort(upload["Key"], upload["UploadId"])
 
     def names(self) -> list[str]:
         """See `Place`."""

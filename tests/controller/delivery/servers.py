@@ -139,9 +139,11 @@ class S3Server:
         """See `Server`."""
         self._behind.pipe_file(f"{self.bucket}/{folder}/{name}", content)
 
-    def uploads(self) -> list[str]:
-        """Return the keys of uploads that are not complete."""
-        found = self._behind.call_s3("list_multipart_uploads", Bucket=self.bucket)
+    def uploads(self, folder: str) -> list[str]:
+        """Return the keys below a folder of uploads that are not complete."""
+        found = self._behind.call_s3(
+            "list_multipart_uploads", Bucket=self.bucket, Prefix=f"{folder}/"
+        )
         return [upload["Key"] for upload in found.get("Uploads", ())]
 
     def begin_upload(self, folder: str, name: str) -> None:
@@ -205,6 +207,7 @@ def rclone_server(root: Path) -> Iterator[FolderServer]:
     port = _free_port()
     command = [program, "serve", "webdav", str(root), "--addr", f"127.0.0.1:{port}"]
     command += ["--user", USER, "--pass", PASSWORD, "--config", os.devnull]
+    command += ["--dir-cache-time", "0"]  # Tests write from behind.
     with _running(command, port):
         yield FolderServer("webdav", root, port, {"username": USER, "password": PASSWORD})
 
