@@ -13,7 +13,7 @@ from typing import Any
 
 from controller.combining import CombiningPool
 from controller.cutting import CuttingProcess
-from controller.delivery import deliver
+from controller.delivery import Lanes, deliver
 from controller.destinations import Destinations
 from controller.history import Histories
 from controller.nodes.keeper import NodeKeeper
@@ -47,9 +47,6 @@ from planner.events import (
     TaskRefused,
 )
 from planner.model import Fragment, Product, Selection, product_id
-
-DELIVERIES_MAX = 4
-"""Products on their way at the same time: enough that one slow destination does not hold up all."""
 
 
 class Dispatcher:
@@ -95,8 +92,12 @@ class Dispatcher:
         # many subscriptions match is many cuts, behind which no part may have to wait.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="preparing")
         self._measuring = ThreadPoolExecutor(1, thread_name_prefix="measuring")
-        self._delivering = ThreadPoolExecutor(DELIVERIES_MAX, thread_name_prefix="delivering")
-        self._pools = (self._preparing, self._measuring, self._delivering)
+        self._delivering = Lanes()
+        self._pools: tuple[ThreadPoolExecutor | Lanes, ...] = (
+            self._preparing,
+            self._measuring,
+            self._delivering,
+        )
 
     def carry_out(self, commands: Iterable[AnyCommand]) -> None:
         """Begin to carry commands out."""
@@ -113,7 +114,7 @@ class Dispatcher:
                 case CombineProduct():
                     self._begin(self._preparing, self._combine, command)
                 case DeliverProduct():
-                    self._begin(self._delivering, self._deliver, command)
+                    self._begin_delivery(command)
                 case ProvisionNode() | SetWorkers() | RemoveNode():
                     self._keeper.carry_out(command)
                 case DrainNode() | UndrainNode() | Notify():
@@ -136,6 +137,11 @@ class Dispatcher:
         self, pool: ThreadPoolExecutor, act: Callable[[Any], AnyEvent | None], command: Doable
     ) -> None:
         pool.submit(act, command).add_done_callback(lambda done: self._tell(command, done))
+
+    def _begin_delivery(self, command: DeliverProduct) -> None:
+        lane = self._destinations.lane_of(command.destination)
+        future = self._delivering.submit(lane, self._deliver, command)
+        future.add_done_callback(lambda done: self._tell(command, done))
 
     def _tell(self, command: Doable, done: Future[AnyEvent | None]) -> None:
         """Report the outcome of an act; whatever it raised is the failure of its command."""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from controller.build import BUILD
 from controller.combining import CombiningPool
-from controller.config.settings import Settings
+from controller.config.settings import DeliverySettings, Settings
 from controller.cutting import CuttingProcess
+from controller.delivery import read_options
 from controller.destinations import Destinations
 from controller.dispatcher import Dispatcher
 from controller.engines.dask import DaskEngine
@@ -130,6 +131,22 @@ def running_service(
             watch(event, commands)
 
         yield Service(planner, log, inbox, acting.dispatcher, see), inbox
+
+
+def destinations_of(settings: DeliverySettings, *roots: str) -> Destinations:
+    """Return where products may go: to these roots, the first before those of the settings.
+
+    Raises
+    ------
+    FileFault
+        The options file cannot be read, or has faults.
+    """
+    return Destinations(
+        roots=(*roots, *settings.roots),
+        schemes=settings.schemes,
+        hosts=settings.hosts,
+        options=read_options(settings.options_file) if settings.options_file else {},
+    )
 
 
 class _HungWorkers:

@@ -28,7 +28,7 @@ from controller.apps.argo.rows import (
     stems,
 )
 from controller.config.settings import ARGO_DOI
-from controller.dispatcher import DELIVERIES_MAX
+from controller.delivery import DELIVERIES_MAX
 from controller.errors import ArchiveError
 from partitioners.catalogue import Partitioners
 from planner.extent import Floats, Period

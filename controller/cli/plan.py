@@ -23,10 +23,10 @@ from controller.cli.run import arriving, chosen, tell, warn
 from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.cutting import CuttingProcess
-from controller.destinations import Destinations, without_user
+from controller.destinations import without_user
 from controller.job import Job, beliefs, histories_of, open_job
 from controller.ownership import check_names
-from controller.wiring import offers, working_folders
+from controller.wiring import destinations_of, offers, working_folders
 from partitioners.catalogue import BUILT_IN, Partitioners
 from planner.events import AnyEvent, OffersChanged
 from planner.model import Subscription
@@ -67,9 +67,7 @@ def show_plan(  # noqa: PLR0913 - one for each option of the command
     check_names()
     refuse_unwritable(html)
     settings = chosen(read_settings(config), policy)
-    destinations = Destinations(
-        roots=(str(out), *settings.delivery.roots), schemes=settings.delivery.schemes
-    )
+    destinations = destinations_of(settings.delivery, str(out))
     with working_folders() as folders, CuttingProcess() as cutting:
         job = open_job(settings, archive, destinations, folders, since)
         wishes = read_subscriptions(

@@ -16,12 +16,11 @@ from controller.cli.progress import LiveView
 from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.delivery import fault_of_folder
-from controller.destinations import Destinations
 from controller.errors import FileFault
 from controller.job import Job, beliefs, histories_of, open_job, opening, run
 from controller.ownership import check_names
 from controller.product_files import beside
-from controller.wiring import working_folders
+from controller.wiring import destinations_of, working_folders
 from partitioners.catalogue import Partitioners
 from planner.errors import UnknownPlugin
 from planner.events import AnyEvent
@@ -53,9 +52,7 @@ def run_job(  # noqa: PLR0913 - one for each option of the command
     """Run the command and return its exit code."""
     check_names()
     settings = chosen(read_settings(config), policy)
-    destinations = Destinations(
-        roots=(str(out), *settings.delivery.roots), schemes=settings.delivery.schemes
-    )
+    destinations = destinations_of(settings.delivery, str(out))
     with working_folders() as folders:
         job = open_job(settings, archive, destinations, folders, since)
         wishes = read_subscriptions(

@@ -36,6 +36,7 @@ from controller.serving import (
 )
 from controller.snapshotting import Snapshots
 from controller.store.store import Store
+from controller.wiring import destinations_of
 from planner.events import SubscriptionAdded
 from planner.model import Subscription
 
@@ -54,10 +55,8 @@ def serve_until_stopped(
     settings = read_settings(config)
     folder = (data or Path(settings.service.data_dir)).absolute()
     folders = data_folders(folder)
-    destinations = Destinations(
-        roots=settings.delivery.roots or (str(folder / "products"),),
-        schemes=settings.delivery.schemes,
-    )
+    default = () if settings.delivery.roots else (str(folder / "products"),)
+    destinations = destinations_of(settings.delivery, *default)
     datasets = Datasets(
         settings,
         Places(

@@ -153,9 +153,9 @@ class DeliverySettings:
     schemes : tuple of str
         fsspec's names of the file systems allowed.
     hosts : tuple of str
-        Hosts that a destination may name; empty are those that roots name.
+        Servers of which every folder may be a destination too.
     options_file : str
-        YAML file of what each scheme is opened with, such as credentials; never in these settings.
+        YAML file of how schemes and hosts are reached: credentials never stand in these settings.
     attempts_s : tuple of float
         Pauses before the second try at a delivery and each further one [s].
     retention_days : float

@@ -249,6 +249,8 @@ class Gated(fsspec.AbstractFileSystem):
     protocol = "gated"
     def open(self, path, mode="rb"):
         return Gate(Path(path))
+    def size(self, path):
+        return Path(path).stat().st_size
 
 fsspec.register_implementation("gated", Gated)
 product = Product(url=url, rows=1, size_bytes=0, sha256=sha256, digest="d1")
@@ -372,7 +374,7 @@ def test_a_delivery_that_is_given_up_leaves_nothing_torn(
     blocks: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("controller.delivery.BLOCK_BYTES", len(CONTENT) // 4)
+    monkeypatch.setattr("controller.delivery.staging.BLOCK_BYTES", len(CONTENT) // 4)
     product = staged(tmp_path / "staging")
     answers = iter([False] * blocks + [True])
     with pytest.raises(DeliveryError, match=f"delivery of product {NAME} was given up") as caught:
@@ -419,7 +421,13 @@ def test_the_manifest_lies_beside_the_product() -> None:
         ("{out}/a\nb", "unprintable"),
         ("ftp://joe:secret@host/a", "scheme ftp, which is not allowed"),
         ("sftp://joe:secret@host/a", "has a user's name in it"),
-        ("sftp://joe:sec/ret@host/a", "outside the folders"),
+        ("sftp://joe:sec/ret@host/a", "names no host"),
+        ("sftp://host/a/../b", "has '..' in it"),
+        ("sftp://host/%2e%2e/b", "has one of % "),
+        ("sftp://host/a?b", "has one of % "),
+        ("sftp:///a", "names no host"),
+        ("sftp://ho st/a", "names no host"),
+        ("sftp://elsewhere/a", "outside the folders"),
     ],
 )
 def test_what_no_destination_may_be(out: Path, destination: str, what: str) -> None:
@@ -445,8 +453,42 @@ def test_what_a_destination_may_be(
         assert allowed.resolve(written) == f"file://{out}/med"
     assert allowed.resolve("out") == f"file://{out}"
     assert allowed.resolve("s3://bucket/products/a@b/") == "s3://bucket/products/a@b"
+    assert allowed.resolve("s3://bucket//products/./a") == "s3://bucket/products/a"
     assert allowed.default_for("med") == f"file://{out}/med"
     assert Destinations(roots=("/",)).resolve("/a") == "file:///a"
+
+
+def test_a_host_that_is_allowed_takes_products_in_every_folder() -> None:
+    schemes = ("file", "sftp", "webdav", "webdavs")
+    allowed = Destinations(roots=(), schemes=schemes, hosts=("Drop.example.org", "near:2222"))
+    assert allowed.resolve("webdavs://drop.EXAMPLE.org:443/a/") == "webdavs://drop.example.org/a"
+    assert allowed.resolve("sftp://near:2222/a") == "sftp://near:2222/a"
+    for other in ("sftp://near/a", "webdav://drop.example.org:443/a", "webdavs://near.org:2222/a"):
+        with pytest.raises(DeliveryError, match=r"Allowed: any on Drop\.example\.org, any on near"):
+            allowed.resolve(other)
+    with pytest.raises(DeliveryError, match="outside the folders"):
+        allowed.resolve("/drop.example.org")
+
+
+def test_what_a_host_says_comes_before_what_its_scheme_says() -> None:
+    options: dict[str, dict[str, object]] = {
+        "sftp": {"username": "all", "read_s": 1},
+        "sftp://near": {"username": "one"},
+    }
+    allowed = Destinations(roots=(), options=options)
+    assert allowed.options_for("sftp://near/a") == {"username": "one", "read_s": 1}
+    assert allowed.options_for("sftp://far/a") == {"username": "all", "read_s": 1}
+    assert allowed.options_for("s3://near/a") == {}
+    assert "one" not in repr(allowed)
+
+
+def test_destinations_that_stall_together_share_a_lane() -> None:
+    lane = Destinations(roots=("/mnt/far", "/mnt/far/deep", "/home")).lane_of
+    assert lane("webdavs://host:443/a") == lane("webdavs://HOST/b") != lane("webdavs://other/a")
+    assert lane("s3://ocean/a") == lane("s3://ocean/b") != lane("s3://air/a")
+    assert lane("/mnt/far/deep/a") == "/mnt/far/deep"
+    assert lane("/mnt/far/other") == "/mnt/far"
+    assert lane("relative") == lane("~/a") == "file"
 
 
 def test_without_roots_nothing_is_allowed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -82,7 +83,7 @@ class Belt:
 class Stage:
     """A dispatcher with real pools, an idle engine and imagined nodes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *roots: str, schemes: tuple[str, ...] = ("file",)) -> None:
         self.out = folder / "out"
         self.staging = folder / "staging"
         self.staging.mkdir()
@@ -96,7 +97,7 @@ class Stage:
             engine=self.engine,
             keeper=self.keeper,
             cutting=CuttingProcess(),
-            destinations=Destinations(roots=(str(self.out),)),
+            destinations=Destinations(roots=(str(self.out), *roots), schemes=schemes),
             combining=CombiningPool(self.staging),
             histories=self.histories,
             report=self.inbox.put,
@@ -247,6 +248,24 @@ def test_a_destination_that_is_not_allowed_fails_the_delivery(stage: Stage) -> N
     assert isinstance(failed, DeliveryFailed)
     assert "lies outside the folders" in failed.reason
     assert not failed.retry
+
+
+def test_a_destination_that_hangs_keeps_no_other_waiting(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hanging = f"webdav://127.0.0.1:{silent.getsockname()[1]}"
+        stage = Stage(tmp_path, hanging, schemes=("file", "webdav"))
+        command = deliver_command(stage, stage.out / "med")
+        stage.dispatcher.carry_out(
+            [replace(command, task_id=f"h{n}", destination=hanging) for n in range(20)]
+        )
+        for _ in range(5):
+            delivered = stage.outcome(command)
+            assert isinstance(delivered, ProductDelivered)
+            assert delivered.task_id == command.task_id
+    # The end of the server broke its connections off, so that closing need not wait for them.
+    stage.close()
+    failed = stage.inbox.rest()
+    assert {type(event) for event in failed} <= {DeliveryFailed}
 
 
 def test_nodes_are_the_keepers_and_a_part_that_is_stopped_the_engines(stage: Stage) -> None:

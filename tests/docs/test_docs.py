@@ -37,8 +37,8 @@ from controller.config.settings import Settings
 from controller.config.subscriptions import _Wish
 from controller.config.yaml_lines import BYTES_MAX
 from controller.cutting import CUT_S_MAX
+from controller.delivery import DELIVERIES_MAX
 from controller.demo.load import PROFILES
-from controller.dispatcher import DELIVERIES_MAX
 from controller.service import BATCH_MAX
 from partitioners import history
 from partitioners.catalogue import BUILT_IN as PARTITIONERS
@@ -89,6 +89,7 @@ HOSTS = {
     "diataxis.fr",
     "doi.org",
     "geojson.org",
+    "s3.example.org",
     "semver.org",
     "w3id.org",
     "www.ocean-ops.org",
