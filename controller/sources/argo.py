@@ -177,7 +177,7 @@ class FollowedArgo:
         self.again_s: float | None = None
         self._dataset = dataset
         self._settle_s = limits.settle_s
-        self._feed = IndexFeed(archive, limits, memory.folder)
+        self._feed = IndexFeed(archive, limits, memory)
         self._state = ArgoState(memory, dataset)
         self._warnings: tuple[str, ...] = ()
         self._seen: Mapping[str, str] = {}

@@ -6,11 +6,13 @@ change. It is opaque, and good for nothing but to be compared.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import IO, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -193,6 +195,7 @@ class WebPlace:
     def _client(self) -> httpx.Client:
         return httpx.Client(
             timeout=self.limits.timeout_s,
+            verify=_certificates(),
             follow_redirects=True,
             max_redirects=REDIRECTS_MAX,
             headers={"Accept-Encoding": "identity", **self.headers},
@@ -216,6 +219,12 @@ class WebPlace:
         changed, now = _instant(answer, "Last-Modified"), _instant(answer, "Date")
         if changed and now and 0 <= (now - changed).total_seconds() < self.limits.settle_s:
             raise Unsettled(f"{what} was written just now")
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Return whom to trust; reading that takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 def _conditions(stamp: str | None) -> dict[str, str]:

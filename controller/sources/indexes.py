@@ -7,10 +7,8 @@ half an index.
 from __future__ import annotations
 
 import gzip
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, cast
 from urllib.parse import urlsplit
 
@@ -19,6 +17,7 @@ from controller.apps.argo.catalogue import INDEX_NAMES, profile_indexes
 from controller.apps.argo.index import Index, read_index
 from controller.errors import ArchiveError
 from controller.sources.fetching import FolderPlace, Place, WebPlace
+from controller.sources.keeping import Memory
 from controller.sources.reaching import Limits, Reaching
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -42,13 +41,13 @@ class IndexFeed:
     ----------
     archive : Archive
     limits : Limits
-    scratch : Path
-        Folder for what is being fetched.
+    memory : Memory
+        In its folder lies what is being fetched.
     """
 
-    def __init__(self, archive: Archive, limits: Limits, scratch: Path) -> None:
+    def __init__(self, archive: Archive, limits: Limits, memory: Memory) -> None:
         self._archive = archive
-        self._scratch = scratch
+        self._memory = memory
         self._place = _place(archive, limits)
 
     def read(self) -> News:
@@ -77,7 +76,7 @@ class IndexFeed:
         if not seen:
             return self.read()
         for name, stamp in seen.items():
-            with self._file() as file:
+            with self._memory.scratch() as file:
                 try:
                     changed = self._place.fetch(name, stamp, file)
                 except MissingFile:
@@ -109,7 +108,7 @@ class IndexFeed:
         for name in names:
             if name in fetched:
                 return self._parsed(name, fetched[name].file), fetched[name].stamp
-            with self._file() as file:
+            with self._memory.scratch() as file:
                 try:
                     stamp = self._place.fetch(name, None, file)
                 except MissingFile:
@@ -132,10 +131,6 @@ class IndexFeed:
     @property
     def _shown(self) -> str:
         return f"the archive {self._archive.address.shown}"
-
-    def _file(self) -> IO[bytes]:
-        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cast(IO[bytes], tempfile.TemporaryFile(dir=self._scratch))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

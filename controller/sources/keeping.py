@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from controller.errors import StorageError
 
@@ -41,7 +43,7 @@ class Memory:
 
     def numbers(self, name: str) -> list[int]:
         """Return the numbers of what is kept under names as ``state-{}.json``, ascending."""
-        self._assure_folder()
+        self.assured()
         pattern = re.compile(re.escape(name).replace(r"\{\}", r"(\d{1,12})"))
         found = (pattern.fullmatch(path.name) for path in self.folder.iterdir())
         return sorted(int(match[1]) for match in found if match)
@@ -54,7 +56,7 @@ class Memory:
         StorageError
             There is no room, or the folder cannot be written to.
         """
-        self._assure_folder()
+        self.assured()
         place, partial = self.folder / name, self.folder / f".{name}{PARTIAL}"
         try:
             with partial.open("wb") as file:
@@ -64,7 +66,8 @@ class Memory:
             partial.replace(place)
             _sync(self.folder)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
             raise self._fault(f"{place} cannot be written", error) from error
 
     def read(self, name: str) -> bytes | None:
@@ -89,6 +92,18 @@ class Memory:
         except OSError as error:
             raise self._fault(f"{self.folder / name} cannot be removed", error) from error
 
+    def scratch(self) -> IO[bytes]:
+        """Return a file without a name, for what is looked at before it counts.
+
+        Raises
+        ------
+        StorageError
+        """
+        try:
+            return cast(IO[bytes], tempfile.TemporaryFile(dir=self.assured()))
+        except OSError as error:
+            raise self._fault(f"nothing can be written to {self.folder}", error) from error
+
     def lost(self, dataset: str) -> StorageError:
         """Return the fault that nothing is kept of what the journal knows of a dataset."""
         return StorageError(
@@ -98,11 +113,20 @@ class Memory:
             retry=False,
         )
 
-    def _assure_folder(self) -> None:
+    def assured(self) -> Path:
+        """Return the folder, made if need be; of its owner alone.
+
+        Raises
+        ------
+        StorageError
+        """
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (*reversed(self.folder.parents), self.folder):
+                if not folder.exists():
+                    folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise self._fault(f"the folder {self.folder} cannot be made", error) from error
+        return self.folder
 
     def _fault(self, what: str, error: OSError) -> StorageError:
         return StorageError(f"{what}: {error.strerror or error}", fix="Give it space and rights")

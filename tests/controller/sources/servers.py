@@ -33,56 +33,61 @@ class Manner:
     requests: list[tuple[str, int]] = field(default_factory=list)
 
 
+class _WebServer(ThreadingHTTPServer):
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manner = Manner()
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _WebServer
+
+    def do_GET(self) -> None:
+        self.close_connection = True
+        manner, place = self.server.manner, self.server.folder / self.path.lstrip("/")
+        if manner.redirect:
+            self._head(302, {"Location": f"{manner.redirect}{self.path}"})
+        elif manner.status:
+            self._head(manner.status, {})
+        elif not place.is_file():
+            self._head(404, {})
+        else:
+            self._answer(place.read_bytes())
+
+    def _answer(self, content: bytes) -> None:
+        manner, told = self.server.manner, {}
+        if manner.tags:
+            told["ETag"] = f'"{sha256(content).hexdigest()[:16]}"'
+        if manner.dates:
+            told["Last-Modified"] = formatdate(manner.modified_at, usegmt=True)
+        conditions = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
+        if any(self.headers.get(conditions[name]) == value for name, value in told.items()):
+            self._head(304, told)
+            return
+        self._head(200, {**told, "Content-Length": str(len(content))})
+        self.wfile.write(content[: len(content) - manner.cut_bytes])
+
+    def _head(self, status: int, told: dict[str, str]) -> None:
+        self.server.manner.requests.append((self.path, status))
+        self.send_response(status)
+        for name, value in told.items():
+            self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        """Say nothing."""
+
+
 @contextmanager
 def web_server(folder: Path) -> Iterator[tuple[str, Manner]]:
     """Serve the files of a folder, with conditions, and without listings as many mirrors do."""
-    manner = Manner()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.close_connection = True
-            place = folder / self.path.lstrip("/")
-            if manner.redirect:
-                self._head(302, {"Location": f"{manner.redirect}{self.path}"})
-            elif manner.status:
-                self._head(manner.status, {})
-            elif not place.is_file():
-                self._head(404, {})
-            else:
-                self._answer(place.read_bytes())
-
-        def _answer(self, content: bytes) -> None:
-            told = {}
-            if manner.tags:
-                told["ETag"] = f'"{sha256(content).hexdigest()[:16]}"'
-            if manner.dates:
-                told["Last-Modified"] = formatdate(manner.modified_at, usegmt=True)
-            asked = self.headers.get("If-None-Match"), self.headers.get("If-Modified-Since")
-            if told and (
-                asked[0] == told.get("ETag", "") or asked[1] == told.get("Last-Modified", "")
-            ):
-                self._head(304, told)
-                return
-            self._head(200, {**told, "Content-Length": str(len(content))})
-            self.wfile.write(content[: len(content) - manner.cut_bytes])
-
-        def _head(self, status: int, told: dict[str, str]) -> None:
-            manner.requests.append((self.path, status))
-            self.send_response(status)
-            for name, value in told.items():
-                self.send_header(name, value)
-            self.send_header("Connection", "close")
-            self.end_headers()
-
-        def log_message(self, *words: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with _WebServer(folder) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}", manner
+            yield f"http://127.0.0.1:{server.server_port}", server.manner
         finally:
             server.shutdown()
 

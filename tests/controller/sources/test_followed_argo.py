@@ -178,7 +178,7 @@ class TestComingBack:
         self, archive: DemoArchive, kept: Path, tmp_path: Path
     ) -> None:
         older = Path(shutil.copy(archive.index, tmp_path / "older.txt"))
-        with pytest.raises(StorageError, match="the journal knows update 7, but .* no state"):
+        with pytest.raises(StorageError, match=r"the journal knows update 7, but .* no state"):
             opened(archive, kept, 7)
         archive = changed(archive, 1)
         source = FollowedArgo(
