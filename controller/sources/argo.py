@@ -6,6 +6,7 @@ import gzip
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 
@@ -181,7 +182,8 @@ class FollowedArgo:
         self._state = ArgoState(memory, dataset)
         self._warnings: tuple[str, ...] = ()
         self._seen: Mapping[str, str] = {}
-        self.catalogue = self._restored(memory) or self._begun(memory, since)
+        at_once = IndexFeed(archive, replace(limits, settle_s=0.0), memory)
+        self.catalogue = self._restored(memory) or self._begun(memory, at_once, since)
 
     def base(self) -> UpdateArrived:
         """Return the event that makes the dataset known, before any update."""
@@ -231,10 +233,11 @@ class FollowedArgo:
         self._seen = self._state.seen(catalogue.newest)
         return catalogue
 
-    def _begun(self, memory: Memory, since: Path | None) -> Catalogue:
+    def _begun(self, memory: Memory, feed: IndexFeed, since: Path | None) -> Catalogue:
         if memory.known is not None and since is None:
             raise memory.lost(self._dataset)
-        news = self._feed.read()
+        # To wait until it rests is not worth it: what is still missing is the next update.
+        news = feed.read()
         begun = Catalogue.from_indexes(begun_from(news.indexes, since))
         catalogue = Catalogue.from_histories(begun.histories(), memory.known or 0, begun.faults)
         self._state.begin(catalogue)

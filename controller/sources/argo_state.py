@@ -47,6 +47,7 @@ class ArgoState:
     def __init__(self, memory: Memory, dataset: str) -> None:
         self._memory = memory
         self._dataset = dataset
+        memory.sweep()
 
     def begin(self, catalogue: Catalogue) -> None:
         """Keep a catalogue as the state at its newest update, and nothing else.

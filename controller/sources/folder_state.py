@@ -45,6 +45,7 @@ class FolderState:
     def __init__(self, memory: Memory, dataset: str) -> None:
         self._memory = memory
         self._dataset = dataset
+        memory.sweep()
 
     def keep(self, state: ListingState) -> None:
         """Keep a state; to be called before anybody is told of its update.

@@ -92,6 +92,16 @@ class Memory:
         except OSError as error:
             raise self._fault(f"{self.folder / name} cannot be removed", error) from error
 
+    def sweep(self) -> None:
+        """Remove what was being written when the machine stopped.
+
+        Raises
+        ------
+        StorageError
+        """
+        for path in self.assured().glob(f".*{PARTIAL}"):
+            self.remove(path.name)
+
     def scratch(self) -> IO[bytes]:
         """Return a file without a name, for what is looked at before it counts.
 

@@ -6,6 +6,7 @@ import gzip
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -263,8 +264,8 @@ class TestLookingCheaply:
     def test_an_index_that_was_written_just_now_is_left_to_rest(
         self, archive: DemoArchive, kept: Path
     ) -> None:
-        source = opened(archive, kept, None)
-        source = opened(archive, kept, 0, Limits(settle_s=60.0))
+        archive.index.touch()
+        source = opened(archive, kept, None, Limits(settle_s=60.0))
         changed(archive, 1)
         assert source.look() is None
         assert source.again_s == 60.0
@@ -365,3 +366,98 @@ class TestTornIndexes:
         packed.write_bytes(gzip.compress(gzip.decompress(packed.read_bytes()) + b"\n" * 100_000))
         with pytest.raises(ArchiveError, match="more than 10,000 bytes unpacked"):
             opened(archive, kept, None)
+
+
+class Stopped(BaseException):
+    """The machine stops: nobody handles that."""
+
+
+class Machine:
+    """Stops at the n-th thing that is done to the disk."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, stops_at: int) -> None:
+        self.done = 0
+        self._stops_at = stops_at
+        for where, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink")):
+            monkeypatch.setattr(where, name, self._counting(getattr(where, name)))
+
+    def _counting(self, act: Callable[..., object]) -> Callable[..., object]:
+        def counted(*arguments: object, **more: object) -> object:
+            self.done += 1
+            if self.done == self._stops_at:
+                raise Stopped
+            return act(*arguments, **more)
+
+        return counted
+
+
+def steps_until_told(
+    archive: DemoArchive, kept: Path, stops_at: int, monkeypatch: pytest.MonkeyPatch
+) -> int:
+    """Look until the machine stops at a step, or the update is told; return the steps done."""
+    source = opened(archive, kept, 2)
+    with monkeypatch.context() as disk:
+        machine = Machine(disk, stops_at)
+        with suppress(Stopped):
+            news(source)
+        return machine.done
+
+
+@pytest.mark.parametrize("updates_max", [2, 100], ids=["state written anew", "one update more"])
+def test_wherever_the_machine_stops_the_source_comes_back(
+    updates_max: int,
+    archive: DemoArchive,
+    kept: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = opened(archive, kept, None)
+    for wave in (1, 2):
+        archive = changed(archive, wave)
+        news(source)
+    before = [increment(source, number) for number in (1, 2)]
+    changed(archive, 3)
+    monkeypatch.setattr(argo_state, "UPDATES_MAX", updates_max)
+    whole = Path(shutil.copytree(kept, tmp_path / "whole"))
+    steps = steps_until_told(archive, whole, 0, monkeypatch)
+    expected = increment(opened(archive, whole, 3), 3)
+    assert steps >= 4
+    for stops_at in range(1, steps + 2):
+        trial = Path(shutil.copytree(kept, tmp_path / f"trial-{stops_at}"))
+        done = steps_until_told(archive, trial, stops_at, monkeypatch)
+        told = 3 if done == steps and stops_at > steps else 2
+        again = opened(archive, trial, told)
+        assert [increment(again, number) for number in (1, 2)] == before
+        if told == 2:
+            assert news(again).number == 3
+        assert increment(again, 3) == expected
+        assert opened(archive, trial, 3).look() is None
+
+
+@pytest.mark.parametrize("known", [1, 2, 5])
+def test_wherever_the_machine_stops_while_it_comes_back(
+    known: int,
+    archive: DemoArchive,
+    kept: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(argo_state, "UPDATES_MAX", 2)
+    source = opened(archive, kept, None)
+    for wave in (1, 2, 3):
+        archive = changed(archive, wave)
+        news(source)
+    expected = [increment(source, number) for number in range(1, min(known, 3) + 1)]
+    for stops_at in range(1, 20):
+        trial = Path(shutil.copytree(kept, tmp_path / f"trial-{stops_at}"))
+        with monkeypatch.context() as disk:
+            machine = Machine(disk, stops_at)
+            with suppress(Stopped):
+                opened(archive, trial, known)
+        again = opened(archive, trial, known)
+        assert [increment(again, number) for number in range(1, len(expected) + 1)] == expected
+        assert again.catalogue.newest == known
+        assert not list(trial.glob(".*.partial"))
+        if machine.done < stops_at:
+            return
+    pytest.fail("it did not come to an end")
