@@ -80,7 +80,8 @@ class Health:
         """Return it in a sentence, at an instant [POSIX s]."""
         if self.faults:
             seen = _ago(self.last_success_at, now, "looked at well")
-            return f"{self.dataset}: {self.last_fault} ({self.faults} times in a row; {seen})"
+            times = "once" if self.faults == 1 else f"{self.faults} times in a row"
+            return f"{self.dataset}: {self.last_fault} ({times}; {seen})"
         if self.looking_since is not None and self.last_success_at is None:
             return f"{self.dataset}: {_ago(self.looking_since, now, 'being looked at, begun')}"
         return f"{self.dataset}: {_ago(self.last_success_at, now, 'looked at')}"

@@ -18,7 +18,7 @@ from controller.apps.argo.index import Index, read_index
 from controller.errors import ArchiveError
 from controller.sources.fetching import FolderPlace, Place, WebPlace
 from controller.sources.keeping import Memory
-from controller.sources.reaching import Limits, Reaching
+from controller.sources.reaching import Limits, Reaching, Unsettled
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -49,6 +49,7 @@ class IndexFeed:
         self._archive = archive
         self._memory = memory
         self._place = _place(archive, limits)
+        self._missed = ""
 
     def read(self) -> News:
         """Read the indexes as they are.
@@ -80,10 +81,21 @@ class IndexFeed:
                 try:
                     changed = self._place.fetch(name, stamp, file)
                 except MissingFile:
-                    return self.read()
+                    return self._without(name)
+                self._missed = "" if self._missed == name else self._missed
                 if changed is not None:
                     return self._read({name: _Fetched(file=file, stamp=changed)})
         return None
+
+    def _without(self, name: str) -> News:
+        """Read what there is without an index that was there, if it was not there twice.
+
+        Beside it may lie an older one, whose rows would be told as if they were new.
+        """
+        if self._missed != name:
+            self._missed = name
+            raise Unsettled(f"{name} of {self._shown} is gone; it may be being replaced")
+        return self.read()
 
     def _read(self, fetched: Mapping[str, _Fetched]) -> News:
         kinds = INDEX_NAMES.values()

@@ -207,9 +207,18 @@ class TestS3:
         assert number(source) == 1
         assert followed("s3://gdac/argo", tmp_path / "kept", known=1).look() is None
 
+    def test_profiles_are_read_as_workers_do(
+        self, bucket: s3fs.S3FileSystem, archive: DemoArchive
+    ) -> None:
+        path = next((archive.folder / "dac").rglob("*.nc"))
+        name = path.relative_to(archive.folder / "dac").as_posix()
+        bucket.pipe_file(f"gdac/argo/dac/{name}", path.read_bytes())
+        assert open_archive(ArchiveAddress(url="s3://gdac/argo")).read(name) == path.read_bytes()
+
     def test_a_bucket_that_is_gone_is_told(self, bucket: s3fs.S3FileSystem, tmp_path: Path) -> None:
         source = followed("s3://gdac/argo", tmp_path / "kept")
         bucket.rm("gdac", recursive=True)
+        assert source.look() is None
         with pytest.raises(ArchiveError):
             source.look()
 

@@ -64,6 +64,11 @@ def news(source: FollowedArgo) -> UpdateArrived:
     return update
 
 
+def waits(source: FollowedArgo) -> bool:
+    """Tell whether the last look found something that is being written."""
+    return source.again_s is not None
+
+
 def increment(source: FollowedArgo, number: int) -> list[str]:
     """Return the paths that an update brought."""
     span = UpdateSpan(after=number - 1, upto=number)
@@ -159,7 +164,8 @@ class TestComingBack:
         opened(archive, kept, None)
         archive.folder.rename(tmp_path / "away")
         again = opened(archive, kept, 0)
-        with pytest.raises(ArchiveError):
+        assert again.look() is None
+        with pytest.raises(ArchiveError, match="is not there"):
             again.look()
         (tmp_path / "away").rename(archive.folder)
         assert again.look() is None
@@ -344,11 +350,31 @@ class TestTornIndexes:
         gone = list(archive.folder.glob("argo_synthetic*"))
         for path in gone:
             path.rename(tmp_path / path.name)
+        assert source.look() is None
         with pytest.raises(ArchiveError, match="lists no synthetic profiles any more"):
             source.look()
         for path in gone:
             (tmp_path / path.name).rename(path)
         assert source.look() is None
+
+    def test_an_older_index_beside_one_that_is_being_replaced_is_not_read(
+        self, archive: DemoArchive, kept: Path, tmp_path: Path
+    ) -> None:
+        packed = archive.index.with_name(f"{archive.index.name}.gz")
+        older = packed.read_bytes()
+        archive = changed(archive, 1)
+        source = opened(archive, kept, None)
+        packed.write_bytes(older)
+        archive.index.rename(tmp_path / "away")
+        for _ in range(2):
+            assert source.look() is None
+            assert waits(source)
+            (tmp_path / "away").rename(archive.index)
+            assert source.look() is None
+            assert not waits(source)
+            archive.index.rename(tmp_path / "away")
+        source.look()
+        assert news(source).number == 1  # it is gone for good
 
     @pytest.mark.parametrize("limits", [Limits(bytes_max=1000, settle_s=0.0)])
     def test_an_index_beyond_the_limits_is_refused(

@@ -179,7 +179,7 @@ class TestFollower:
             until(lambda: of(follower).faults == 1)
             assert not of(follower).is_well
             assert of(follower).words(0.0) == (
-                "a: the archive is away (1 times in a row; never looked at well)"
+                "a: the archive is away (once; never looked at well)"
             )
 
     def test_an_inbox_that_is_full_gets_it_later(self) -> None:
