@@ -49,7 +49,8 @@ def list_folder(url: str, pattern: str, *, links: bool = True) -> dict[str, List
     pattern : str
         As ``*.nc``; a ``*`` matches across folders.
     links : bool
-        Whether symbolic links are followed, be it out of the folder.
+        Whether symbolic links to files are followed, be it out of the folder; those to folders
+        never are.
 
     Raises
     ------
@@ -97,19 +98,21 @@ def _walked(filesystem: Any, root: str, pattern: str, links: bool) -> dict[str, 
     for folder, folders, files in filesystem.walk(
         root, maxdepth=DEPTH_MAX, detail=True, on_error="raise"
     ):
-        for name in [name for name, told in folders.items() if not _counts(name, told, links)]:
+        for name in [name for name in folders if name.startswith(".")]:
             del folders[name]
         for name, told in files.items():
             path = f"{folder}/{name}".removeprefix(f"{root}/")
-            if told["type"] == "file" and _counts(name, told, links) and fnmatchcase(path, pattern):
+            if not name or name.startswith(".") or not fnmatchcase(path, pattern):
+                continue
+            if told["type"] == "file" or (links and _leads_to_file(filesystem, told)):
                 found[path] = _listed(path, told)
         if len(found) > FILES_MAX:
             break
     return found
 
 
-def _counts(name: str, told: Mapping[str, Any], links: bool) -> bool:
-    return bool(name) and not name.startswith(".") and (links or not told.get("islink"))
+def _leads_to_file(filesystem: Any, told: Mapping[str, Any]) -> bool:
+    return bool(told.get("islink")) and bool(filesystem.isfile(told["name"]))
 
 
 def _listed(path: str, told: Mapping[str, Any]) -> ListedFile:

@@ -38,7 +38,7 @@ def rows_of(state: State) -> str:
         *(
             Line(
                 file=f"aoml/1/profiles/{mode}1_{cycle:03d}.nc",
-                date=f"1997{cycle:02}29200300",
+                date=f"1997{cycle:02}28200300",
                 date_update=f"{year}0101000000",
                 latitude="40" if north else "-40",
             )
@@ -99,6 +99,21 @@ def test_what_was_kept_answers_as_before_at_every_update(
     assert again.newest == newest
     assert answers(again, newest) == then
     assert sorted(str(key) for key in again.current().profile.tolist()) == current
+
+
+def test_a_row_that_came_and_went_between_is_superseded_by_nobody() -> None:
+    states: list[State] = [
+        {1: ("R", "2020", True), 2: ("R", "2020", True)},
+        {1: ("R", "2021", True), 2: ("R", "2020", True)},
+        {1: ("R", "2021", True), 2: ("R", "2021", True)},
+        {1: ("R", "2021", True), 2: ("D", "2021", True)},
+    ]
+    *_, catalogue = followed(states)
+    span = UpdateSpan(after=1, upto=3)
+    then = catalogue.superseded(Extent(), span)
+    catalogue.condense()
+    assert catalogue.superseded(Extent(), span) == then
+    assert [one.date_update for one in then[0]] == ["20200101000000"]
 
 
 def test_numbers_outlive_the_putting_together() -> None:
