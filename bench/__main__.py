@@ -19,6 +19,7 @@ MODULES = (
     "engine",
     "sharing",
     "index",
+    "following",
     "planning",
     "accuracy",
     "finish",

@@ -12,6 +12,8 @@ from controller.errors import ArchiveError
 from controller.ports import Dataset
 from controller.sources.argo import open_argo
 from controller.sources.folder import open_command
+from controller.sources.keeping import Memory
+from controller.sources.reaching import NO_HURRY, Limits
 from planner.plugins import installed, load
 
 GROUP = "slackwater.applications"
@@ -34,6 +36,10 @@ class Opening:
         Folders for what parts leave and for products not yet delivered.
     since : Path or None
         An older state of the dataset's index to begin from.
+    memory : Memory or None
+        Where the source keeps what it told, of a dataset that is followed for long.
+    limits : Limits
+        How much a look of its source may take.
     """
 
     alias: str
@@ -43,6 +49,8 @@ class Opening:
     fragments_url: str
     staging_url: str
     since: Path | None = None
+    memory: Memory | None = None
+    limits: Limits = NO_HURRY
 
 
 Open = Callable[[Opening], Dataset]
@@ -56,6 +64,8 @@ def _open_argo(opening: Opening) -> Dataset:
         fragments_url=opening.fragments_url,
         staging_url=opening.staging_url,
         since=opening.since,
+        memory=opening.memory,
+        limits=opening.limits,
     )
 
 
@@ -73,6 +83,8 @@ def _open_command(opening: Opening) -> Dataset:
         settings=opening.settings.command,
         fragments_url=opening.fragments_url,
         staging_url=opening.staging_url,
+        memory=opening.memory,
+        limits=opening.limits,
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.applications import Applications, Opening
 from controller.config.settings import DatasetSettings, Settings
 from controller.errors import ArchiveError
 from controller.ports import Application, Dataset
+from controller.sources.keeping import Memory
+from controller.sources.reaching import NO_HURRY, Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +26,27 @@ class Places:
         An older state of that archive's index to begin from.
     fragments_url, staging_url : str
         Folders for what parts leave and for products not yet delivered.
+    sources : Path or None
+        Folder in which each source keeps what it told, below its alias; None keeps nothing.
+    known : mapping of str to int
+        The last update of each dataset in the journal, by identifier: sources go on from there.
+    limits : Limits
+        How much a look of a source may take.
     """
 
     archive: str | None
     since: Path | None = None
     fragments_url: str
     staging_url: str
+    sources: Path | None = None
+    known: Mapping[str, int] = field(default_factory=dict)
+    limits: Limits = NO_HURRY
+
+    def memory(self, alias: str, identifier: str) -> Memory | None:
+        """Return where the source of a dataset keeps what it told, if it does."""
+        if self.sources is None:
+            return None
+        return Memory(folder=self.sources / alias, known=self.known.get(identifier))
 
 
 class Datasets(Mapping[str, Dataset]):
@@ -133,5 +150,7 @@ class Datasets(Mapping[str, Dataset]):
                 fragments_url=self._places.fragments_url,
                 staging_url=self._places.staging_url,
                 since=self._places.since if given else None,
+                memory=self._places.memory(alias, said.identifier),
+                limits=self._places.limits,
             )
         )

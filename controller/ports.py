@@ -205,6 +205,10 @@ class Application(Protocol):
 class Source(Protocol):
     """Follows what a dataset holds and tells its updates, counted from 1."""
 
+    @property
+    def again_s(self) -> float | None:
+        """In how many seconds to look again, where something is being written; else None."""
+
     def base(self) -> UpdateArrived:
         """Return the event that makes the dataset known, before any update."""
 

@@ -22,8 +22,6 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
-import fsspec
-
 from controller.errors import NodeError, NodeFault
 from controller.nodes import cgroup
 from controller.nodes.records import (
@@ -38,6 +36,7 @@ from controller.nodes.records import (
     write,
 )
 from controller.ports import NodeState, WorkerConnection
+from controller.reach import reach
 from controller.shared_reads import share
 from planner.errors import SlackwaterError
 
@@ -286,7 +285,7 @@ def check_reachable(urls: tuple[str, ...]) -> None:
     """
     for url in urls:
         try:
-            filesystem, path = fsspec.core.url_to_fs(url)
+            filesystem, path = reach(url)
             found = filesystem.exists(path)
         except (OSError, ValueError, ImportError) as error:
             raise NodeError(f"{url} is out of reach: {error}", fault=NodeFault.OURS) from error

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from controller.apps.command.application import CommandApplication, CommandDataset
-from controller.apps.command.listing import Files, Listing, list_folder
-from controller.apps.command.orders import Form, Join, Tool
+from controller.apps.command.listing import Files, Listing, ListingState, list_folder, listed_file
+from controller.apps.command.orders import Form, Join, ListedFile, Tool
 from controller.apps.command.places import Places, read_places
 from controller.config.commands import CommandSettings
 from controller.destinations import without_user
 from controller.errors import ArchiveError
 from controller.ports import Dataset
+from controller.sources.folder_state import FolderState
+from controller.sources.keeping import Memory
+from controller.sources.reaching import NO_HURRY, Limits, Reaching
+from controller.sources.settling import Settling
+from controller.sources.unlisted import NOTHING, UnlistedSource
 from planner.events import UpdateArrived
 from planner.model import Observations, UnitCosts
 
@@ -22,11 +30,6 @@ GONE_MAX, GONE_FRACTION_MAX = 10, 0.1
 
 NO_COSTS = UnitCosts(base_s=0.0, file_s=0.0, megabyte_s=0.0, value_s=0.0)
 """What reading is held to cost besides the time of a part that the operator expects."""
-
-NO_OBSERVATIONS = Observations(
-    time_s=(), longitude=(), latitude=(), parameter_set=(), parameter_sets=()
-)
-"""The base state of a folder: nothing in it is new."""
 
 
 def open_command(
@@ -37,6 +40,8 @@ def open_command(
     settings: CommandSettings,
     fragments_url: str,
     staging_url: str,
+    memory: Memory | None = None,
+    limits: Limits = NO_HURRY,
 ) -> Dataset:
     """Open a dataset that a command serves; lists its folder where the settings name its files.
 
@@ -49,16 +54,22 @@ def open_command(
     settings : CommandSettings
     fragments_url, staging_url : str
         Folders for what parts leave and for products not yet delivered.
+    memory : Memory or None
+        Where the source keeps what it told, to come back with it; None forgets it at the end.
+    limits : Limits
+        How long files must rest in a folder that is followed for long, with a memory.
 
     Raises
     ------
     ArchiveError
         The folder or its index cannot be read.
+    StorageError
+        What was kept cannot be read, or nothing can be kept.
     """
     # Commands run in folders of their own, where a relative path leads elsewhere.
     archive = archive if "://" in archive else str(Path(archive).absolute())
     parameters = tuple(sorted(set(settings.parameters)))
-    source: FolderSource | UnlistedSource = UnlistedSource(identifier)
+    source: FolderSource | UnlistedSource
     if settings.files:
         source = FolderSource(
             archive,
@@ -66,7 +77,11 @@ def open_command(
             parameters=parameters,
             files=settings.files,
             index=settings.index or None,
+            memory=memory,
+            settle_s=limits.settle_s if memory else 0.0,
         )
+    else:
+        source = UnlistedSource(identifier, memory)
     dataset = CommandDataset(
         identifier=identifier,
         archive=archive,
@@ -108,35 +123,6 @@ def _tool(settings: CommandSettings) -> Tool:
     )
 
 
-class UnlistedSource:
-    """A dataset of which nothing is known but that it is there: no update is ever seen.
-
-    Parameters
-    ----------
-    dataset : str
-        Persistent identifier.
-    """
-
-    listing = None
-
-    def __init__(self, dataset: str) -> None:
-        self._dataset = dataset
-
-    def base(self) -> UpdateArrived:
-        """Return the event that makes the dataset known."""
-        return UpdateArrived(
-            at=time.time(), dataset=self._dataset, number=0, observations=NO_OBSERVATIONS
-        )
-
-    def look(self) -> UpdateArrived | None:
-        """Return None: nothing tells of a change."""
-        return None
-
-    def faults(self) -> tuple[str, ...]:
-        """Return none."""
-        return ()
-
-
 class FolderSource:
     """Follows the files of one folder and keeps the listing up with them.
 
@@ -156,11 +142,20 @@ class FolderSource:
         Pattern of the paths that count.
     index : str or None
         Path of the index below the folder, where there is one.
+    memory : Memory or None
+        Where to keep what was told. A folder that is followed so is one that others write to: it
+        is looked at for months, and no link in it is followed.
+    settle_s : float
+        A file is taken when it was the same for so long [s].
+    clock : callable
+        Returns seconds that never go back.
 
     Raises
     ------
     ArchiveError
-        The folder or its index cannot be read.
+        The folder or its index cannot be read; not asked for where a state was kept.
+    StorageError
+        What was kept cannot be read, is lost, or nothing can be kept.
     """
 
     def __init__(
@@ -171,24 +166,35 @@ class FolderSource:
         parameters: tuple[str, ...],
         files: str,
         index: str | None = None,
+        memory: Memory | None = None,
+        settle_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._archive = archive
         self._dataset = dataset
         self._parameters = parameters
         self._pattern = files
         self._index = index
-        there = self._list()
-        places = self._places(there)
-        self.listing = Listing(there, places)
-        self._faults = places.faults if places else ()
+        self._state = None if memory is None else FolderState(memory, dataset)
+        self._settling = Settling(settle_s, clock)
+        self._settle_s = settle_s
+        self._known_index: ListedFile | None = None
+        self._warnings: tuple[str, ...] = ()
+        self.listing = self._restored(memory) or self._begun()
 
     def faults(self) -> tuple[str, ...]:
         """Return in words which rows of the index could not be used, and which files it lacks."""
-        return self._faults
+        places = self.listing.state.places
+        return (*self._warnings, *(places.faults if places else ()))
+
+    @property
+    def again_s(self) -> float | None:
+        """In how many seconds files will have rested that were held back; None if none was."""
+        return self._settle_s if self._settling.waits else None
 
     def base(self) -> UpdateArrived:
         """Return the event that makes the dataset known, before any update."""
-        return self._update(0, NO_OBSERVATIONS)
+        return self._update(0, NOTHING)
 
     def look(self) -> UpdateArrived | None:
         """List the folder again; return what changed as the next update, None if nothing did.
@@ -200,24 +206,65 @@ class FolderSource:
         ArchiveError
             The folder cannot be read, or has lost very many files; what was known stands.
         """
-        there = self._list()
+        there = self._rested()
+        if there is None:
+            return None
         self._refuse_loss(there)
         places = self._places(there)
-        self._faults = places.faults if places else ()
         changed = self.listing.changed(there, places)
+        state = self.listing.after(there, changed, places)
+        if self._state is not None and not same(state, self.listing.state):
+            self._state.keep(state)
+        self.listing.take_in(state)
         if not changed:
-            self.listing.forget_missing(there, places)
             return None
-        number = self.listing.apply(there, changed, places)
-        return self._update(number, self._observations(changed, places))
+        return self._update(state.newest, self._observations(changed, places))
+
+    def _rested(self) -> Files | None:
+        """Return the files that count now; None while the index is being written."""
+        there, known = self._list(), self.listing.state.files
+        if self._index is None or not self._settle_s:
+            return self._settling.rested(known, there)
+        with self._reading_index():
+            index = listed_file(self._archive, self._index)
+        known = {**known, **({self._index: self._known_index} if self._known_index else {})}
+        rested = self._settling.rested(known, {**there, self._index: index})
+        if rested.pop(self._index, None) != index:
+            return None
+        self._known_index = index
+        return rested
+
+    def _restored(self, memory: Memory | None) -> Listing | None:
+        if self._state is None or memory is None or memory.known is None:
+            return None
+        found = self._state.restore()
+        if found is None:
+            raise memory.lost(self._dataset)
+        state, warning = found
+        self._warnings = (warning,) if warning else ()
+        return Listing(state.files, state=state)
+
+    def _begun(self) -> Listing:
+        there = self._list()
+        listing = Listing(there, self._places(there))
+        if self._state is not None:
+            self._state.begin(listing.state)
+        return listing
 
     def _list(self) -> Files:
-        there = list_folder(self._archive, self._pattern)
+        with Reaching(f"the folder {without_user(self._archive)}"):
+            there = list_folder(self._archive, self._pattern, links=self._state is None)
         there.pop(self._index or "", None)
         return there
 
     def _places(self, there: Files) -> Places | None:
-        return read_places(self._archive, self._index, there) if self._index else None
+        if not self._index:
+            return None
+        with self._reading_index():
+            return read_places(self._archive, self._index, there)
+
+    def _reading_index(self) -> Reaching:
+        return Reaching(f"index {self._index} of {without_user(self._archive)}")
 
     def _refuse_loss(self, there: Files) -> None:
         gone, known = self.listing.gone(there), len(self.listing)
@@ -237,3 +284,15 @@ class FolderSource:
         return UpdateArrived(
             at=time.time(), dataset=self._dataset, number=number, observations=observations
         )
+
+
+def same(state: ListingState, other: ListingState) -> bool:
+    """Tell whether two states say the same."""
+    if (state.newest, state.files) != (other.newest, other.files):
+        return False
+    if state.places is None or other.places is None:
+        return state.places is other.places
+    columns = ("paths", "time_s", "longitude", "latitude")
+    return state.places.faults == other.places.faults and all(
+        np.array_equal(getattr(state.places, name), getattr(other.places, name)) for name in columns
+    )

@@ -177,3 +177,14 @@ def test_a_relative_folder_is_the_services_own(
         staging_url="staging",
     )
     assert dataset.archive == str(tmp_path / "data")
+
+
+def test_a_link_to_a_file_is_followed_and_what_is_no_file_is_not_seen(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write(tmp_path, "elsewhere.nc")
+    (folder / "a.nc").symlink_to(tmp_path / "elsewhere.nc")
+    (folder / "b.nc").symlink_to(tmp_path)
+    (folder / "c.nc").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(folder / "d.nc")
+    assert files(source(folder), None, 0) == ["a.nc"]

@@ -88,10 +88,12 @@ HOSTS = {
     "argo.ucsd.edu",
     "diataxis.fr",
     "doi.org",
+    "example.org",
     "geojson.org",
     "s3.example.org",
     "semver.org",
     "w3id.org",
+    "wis.wmo.int",
     "www.ocean-ops.org",
 }
 """The only places outside that documentation may name."""

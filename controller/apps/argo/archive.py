@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
-from fsspec.core import url_to_fs
-
 from controller.apps.argo.orders import ArchiveAddress
 from controller.errors import ArchiveError
+from controller.reach import reach
 
 FILE_BYTES_MAX = 256 * 1024 * 1024
 """Largest file read whole [bytes]: ten times what the largest profile file of the GDAC has."""
@@ -54,7 +53,7 @@ def open_archive(address: ArchiveAddress) -> Archive:
         The URL names a protocol that is unknown or not installed here.
     """
     try:
-        filesystem, root = url_to_fs(address.url)
+        filesystem, root = reach(address.url)
     except (ImportError, ValueError, OSError) as error:
         raise ArchiveError(
             f"archive {address.shown} cannot be opened: {error}",

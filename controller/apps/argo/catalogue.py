@@ -3,7 +3,7 @@
 Rows are never dropped nor moved: an update appends a segment of its own, and marks in older ones
 which rows it supersedes. So a request for the updates (a, b] is answered as b saw them even after
 later ones arrived, a row keeps its number, and only small segments are read for an increment.
-The history lasts as long as the catalogue; one that is loaded anew begins with a base state.
+A catalogue that is loaded anew begins with a base state, one that was kept with its `History`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from controller.apps.argo.archive import Archive
 from controller.apps.argo.cells import ROWS_MIN, Cells, TickBox
 from controller.apps.argo.changes import Changes
+from controller.apps.argo.histories import NEVER, History, one_history
 from controller.apps.argo.index import Index, RowFault, read_index, rows_by_kind
 from controller.apps.argo.load_map import MASSES_MAX, load_map, sampled_map
 from controller.apps.argo.orders import SourceFile, Superseded
@@ -52,25 +53,34 @@ VERTICAL_AXIS = "PRES"
 LOOKUP_COST = 2
 """A row that is looked up by its place costs as much as so many that are scanned in a row."""
 
-_NEVER = np.iinfo(np.int32).max
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Segment:
-    """Rows of one kind that one update brought.
+    """Rows of one kind that one update brought, or several before the catalogue was kept.
 
+    `first` and `last` are those updates; `since` is that of each row, None where all came with one.
     `until` holds the update that superseded each row. It alone is written to later; a reader of an
     earlier state sees no difference, for neither value is below the update it asks for. The one
     value of `first_gone` is its least. `cells` finds the rows of a place, where there are many.
     """
 
     kind: Kind
-    since: int
+    first: int
+    last: int
     first_number: int
     rows: Rows
+    since: Int32s | None
     until: Int32s
     first_gone: Int32s
     cells: Cells | None
+
+    @property
+    def history(self) -> History:
+        """The rows with the updates between which each stood."""
+        since = self.since
+        if since is None:
+            since = np.full(len(self.rows), self.first, np.int32)
+        return History(rows=self.rows, since=since, until=self.until)
 
 
 class Catalogue:
@@ -86,6 +96,7 @@ class Catalogue:
 
     def __init__(self) -> None:
         self._segments: tuple[_Segment, ...] = ()
+        self._retired: tuple[_Segment, ...] = ()
         self._newest = BASE_UPDATE
         self.faults: tuple[RowFault, ...] = ()
 
@@ -122,6 +133,58 @@ class Catalogue:
             catalogue._append(BASE_UPDATE, rows)
         return catalogue
 
+    @classmethod
+    def from_histories(
+        cls, histories: Iterable[History], newest: int, faults: tuple[RowFault, ...] = ()
+    ) -> Catalogue:
+        """Return a catalogue as it was kept (see `histories`), or as it stood at an update before.
+
+        Parameters
+        ----------
+        histories : iterable of History
+        newest : int
+            The last update that counts; of later ones nothing is left.
+        faults : tuple of RowFault
+        """
+        catalogue = cls()
+        catalogue.faults = faults
+        for history in histories:
+            then = history.as_of(newest)
+            if len(then.rows):
+                catalogue._add_segment(then)
+        catalogue._newest = newest
+        return catalogue
+
+    def histories(self) -> tuple[History, ...]:
+        """Return all that is listed or was, to keep it: of each kind the base state, then the rest.
+
+        What updates brought is put together, so that a catalogue that was kept answers as quickly
+        after very many of them.
+        """
+        base = [segment.history for segment in self._segments if segment.last == BASE_UPDATE]
+        later = [segment for segment in self._segments if segment.last != BASE_UPDATE]
+        kinds = dict.fromkeys(segment.kind for segment in later)
+        return (
+            *base,
+            *(one_history([s.history for s in later if s.kind is kind]) for kind in kinds),
+        )
+
+    def condense(self) -> None:
+        """Put together what updates brought, so that very many of them are asked as quickly.
+
+        Numbers that were given out stay good until the next time, some days later.
+        """
+        base = tuple(s for s in self._segments if s.last == BASE_UPDATE)
+        later = tuple(s for s in self._segments if s.last != BASE_UPDATE)
+        end = self._end()
+        condensed = list(base)
+        for history in self.histories()[len(base) :]:
+            condensed.append(_segment(history, end))
+            end += len(history.rows)
+        # Readers in other threads find their numbers in the one or in the other.
+        self._retired = later
+        self._segments = tuple(condensed)
+
     @property
     def kinds(self) -> frozenset[Kind]:
         """The kinds of which the catalogue lists or listed any file."""
@@ -134,7 +197,7 @@ class Catalogue:
 
     def __len__(self) -> int:
         """Return the number of rows that no update has superseded."""
-        return sum(int((segment.until == _NEVER).sum()) for segment in self._segments)
+        return sum(int((segment.until == NEVER).sum()) for segment in self._segments)
 
     def select(self, extent: Extent, updates: UpdateSpan, kind: Kind = Kind.CORE) -> Int64s:
         """Return the numbers of the rows that a request matches, in no order that means anything.
@@ -149,7 +212,7 @@ class Catalogue:
         kind : Kind
         """
         found = [
-            segment.first_number + _inside(segment, extent, updates.upto)
+            segment.first_number + _inside(segment, extent, updates)
             for segment in self._segments
             if segment.kind is kind and _brought(segment, updates)
         ]
@@ -189,9 +252,11 @@ class Catalogue:
             if segment.kind is not kind or not _brought(segment, before):
                 continue
             gone = (segment.until > updates.after) & (segment.until <= updates.upto)
+            if segment.since is not None:
+                gone &= segment.since <= updates.after
             again = np.isin(segment.rows.profile, now)
             superseded += segment.rows.former(np.flatnonzero(gone & again))
-            inside = _inside(segment, extent, updates.after)
+            inside = _inside(segment, extent, before)
             withdrawn += segment.rows.former(inside[(gone & ~again)[inside]])
         return tuple(sorted(superseded, key=_by_profile)), tuple(sorted(withdrawn, key=_by_profile))
 
@@ -245,26 +310,30 @@ class Catalogue:
         changes : Changes
             From `current`, of one kind or several.
         """
+        self.take_in(update_number, changes.arrived, changes.outdated)
+
+    def take_in(self, update_number: int, arrived: Rows, outdated: Int64s) -> None:
+        """Take in what an update brought: its rows, and the `profile_keys` of those it outdated."""
         assert update_number > self._newest, "updates are applied in their order, each once"
-        outdated = np.sort(changes.outdated)
+        outdated = np.sort(outdated)
         for segment in self._segments:
             _supersede(segment, outdated, update_number)
-        self._append(update_number, changes.arrived)
+        self._append(update_number, arrived)
         self._newest = update_number
 
     def _append(self, update_number: int, rows: Rows) -> None:
-        for kind, of_kind in rows.by_kind().items():
-            last = self._segments[-1] if self._segments else None
-            segment = _Segment(
-                kind=kind,
-                since=update_number,
-                first_number=0 if last is None else last.first_number + len(last.rows),
-                rows=of_kind,
-                until=np.full(len(of_kind), _NEVER, np.int32),
-                first_gone=np.full(1, _NEVER, np.int32),
-                cells=Cells.of(of_kind) if len(of_kind) >= ROWS_MIN else None,
-            )
-            self._segments = (*self._segments, segment)
+        for of_kind in rows.by_kind().values():
+            since = np.full(len(of_kind), update_number, np.int32)
+            until = np.full(len(of_kind), NEVER, np.int32)
+            self._add_segment(History(rows=of_kind, since=since, until=until))
+
+    def _add_segment(self, history: History) -> None:
+        self._segments = (*self._segments, _segment(history, self._end()))
+
+    def _end(self) -> int:
+        """Return the first number that no row has."""
+        last = self._segments[-1] if self._segments else None
+        return 0 if last is None else last.first_number + len(last.rows)
 
     def _located(self, numbers: Int64s, extent: Extent) -> tuple[Int64s, Int32s, Int32s, Int64s]:
         """Return time, position and values wanted of these rows, in the order of their numbers."""
@@ -283,13 +352,31 @@ class Catalogue:
         return np.concatenate([np.empty(0, np.int64), *found])
 
     def _at(self, numbers: Int64s) -> Iterator[tuple[_Segment, Places]]:
-        ordered = np.sort(numbers)
-        for segment in self._segments:
+        ordered, segments = np.sort(numbers), self._segments
+        now = {id(segment) for segment in segments}
+        for segment in (*segments, *(s for s in self._retired if id(s) not in now)):
             first, end = np.searchsorted(
                 ordered, (segment.first_number, segment.first_number + len(segment.rows))
             )
             if first < end:
                 yield segment, ordered[first:end] - segment.first_number
+
+
+def _segment(history: History, first_number: int) -> _Segment:
+    """Return rows of one kind as a segment."""
+    ((kind, rows),) = history.rows.by_kind().items()
+    first, last = int(history.since.min()), int(history.since.max())
+    return _Segment(
+        kind=kind,
+        first=first,
+        last=last,
+        first_number=first_number,
+        rows=rows,
+        since=None if first == last else history.since,
+        until=history.until,
+        first_gone=np.full(1, history.until.min(), np.int32),
+        cells=Cells.of(rows) if len(rows) >= ROWS_MIN else None,
+    )
 
 
 def profile_indexes(archive: Archive) -> tuple[str, ...]:
@@ -328,13 +415,17 @@ def _by_profile(former: Superseded) -> tuple[int, int, str, str]:
     return former.profile
 
 
+def _after(updates: UpdateSpan) -> int:
+    return BASE_UPDATE - 1 if updates.after is None else updates.after
+
+
 def _brought(segment: _Segment, updates: UpdateSpan) -> bool:
-    after = BASE_UPDATE - 1 if updates.after is None else updates.after
-    return after < segment.since <= updates.upto
+    """Tell whether any row may have come with these updates."""
+    return segment.last > _after(updates) and segment.first <= updates.upto
 
 
-def _inside(segment: _Segment, extent: Extent, upto: int) -> Places:
-    """Return the places of the rows inside an extent that `upto` had not superseded."""
+def _inside(segment: _Segment, extent: Extent, updates: UpdateSpan) -> Places:
+    """Return the places of the rows inside an extent that these updates brought and left."""
     rows, box = segment.rows, TickBox.of(extent.box)
     first, end = (int(place) for place in np.searchsorted(rows.time_s, _seconds(extent.period)))
     found = None
@@ -346,8 +437,11 @@ def _inside(segment: _Segment, extent: Extent, upto: int) -> Places:
         places += first
     else:
         places = found[(found >= first) & (found < end)].astype(np.intp)
-    if segment.first_gone[0] <= upto:
-        places = places[segment.until[places] > upto]
+    if segment.since is not None:
+        came = segment.since[places]
+        places = places[(came > _after(updates)) & (came <= updates.upto)]
+    if segment.first_gone[0] <= updates.upto:
+        places = places[segment.until[places] > updates.upto]
     held = _held(rows.parameter_sets, extent.parameters)
     return places if held.all() else places[held[rows.parameter_set[places]]]
 
@@ -373,7 +467,7 @@ def _values(rows: Rows, places: Places, wanted: Sequence[str]) -> Int64s:
 
 
 def _live(segment: _Segment) -> Rows:
-    live = segment.until == _NEVER
+    live = segment.until == NEVER
     return segment.rows if live.all() else segment.rows.taken(live)
 
 
@@ -382,7 +476,7 @@ def _supersede(segment: _Segment, outdated: Int64s, update_number: int) -> None:
     if not len(outdated):
         return
     place = np.searchsorted(outdated, segment.rows.profile).clip(max=len(outdated) - 1)
-    gone = (outdated[place] == segment.rows.profile) & (segment.until == _NEVER)
+    gone = (outdated[place] == segment.rows.profile) & (segment.until == NEVER)
     if gone.any():
         segment.until[gone] = update_number
         segment.first_gone[0] = min(segment.first_gone[0], update_number)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
-
-from fsspec.core import url_to_fs
 
 from controller.apps.command.orders import ListedFile
 from controller.apps.command.places import Places
 from controller.destinations import without_user
 from controller.errors import ArchiveError
+from controller.reach import reach
 from planner.density import Density
 from planner.extent import Extent
 from planner.model import UpdateSpan
@@ -23,14 +22,25 @@ FILES_MAX = 100_000
 DEPTH_MAX = 16
 """Folders below each other that are listed; it ends a walk around links."""
 
-_STAMPS = ("ETag", "etag", "checksum", "mtime", "LastModified", "last_modified", "updated")
+_STAMPS = (
+    "ETag",
+    "etag",
+    "checksum",
+    "mtime",
+    "LastModified",
+    "last_modified",
+    "modified",
+    "updated",
+)
 """What file systems call what changes with a file, the surest first."""
 
 Files = Mapping[str, ListedFile]
 
 
-def list_folder(url: str, pattern: str) -> dict[str, ListedFile]:
+def list_folder(url: str, pattern: str, *, links: bool = True) -> dict[str, ListedFile]:
     """Return the files below a folder whose path there fits a pattern; hidden ones never do.
+
+    What is no regular file is none.
 
     Parameters
     ----------
@@ -38,6 +48,9 @@ def list_folder(url: str, pattern: str) -> dict[str, ListedFile]:
         Folder or fsspec URL.
     pattern : str
         As ``*.nc``; a ``*`` matches across folders.
+    links : bool
+        Whether symbolic links to files are followed, be it out of the folder; those to folders
+        never are.
 
     Raises
     ------
@@ -46,13 +59,15 @@ def list_folder(url: str, pattern: str) -> dict[str, ListedFile]:
     """
     shown = without_user(url)
     try:
-        filesystem, root = url_to_fs(url)
+        filesystem, root = reach(url)
         if not filesystem.isdir(root):
             raise ArchiveError(
                 f"the folder {shown} is not there",
                 fix="Correct `archive` of its dataset",
             )
-        found = _walked(filesystem, root.rstrip("/"), pattern)
+        # File systems remember what they listed, and would never see a change.
+        filesystem.invalidate_cache()
+        found = _walked(filesystem, root.rstrip("/"), pattern, links)
     except (ImportError, ValueError) as error:
         raise ArchiveError(f"the folder {shown} cannot be opened: {error}") from error
     except OSError as error:
@@ -65,7 +80,20 @@ def list_folder(url: str, pattern: str) -> dict[str, ListedFile]:
     return found
 
 
-def _walked(filesystem: Any, root: str, pattern: str) -> dict[str, ListedFile]:
+def listed_file(url: str, path: str) -> ListedFile:
+    """Return what a file below a folder is now.
+
+    Raises
+    ------
+    OSError
+        It is not there, or cannot be reached.
+    """
+    filesystem, root = reach(url)
+    filesystem.invalidate_cache()
+    return _listed(path, filesystem.info(f"{root.rstrip('/')}/{path}"))
+
+
+def _walked(filesystem: Any, root: str, pattern: str, links: bool) -> dict[str, ListedFile]:
     found: dict[str, ListedFile] = {}
     for folder, folders, files in filesystem.walk(
         root, maxdepth=DEPTH_MAX, detail=True, on_error="raise"
@@ -74,11 +102,17 @@ def _walked(filesystem: Any, root: str, pattern: str) -> dict[str, ListedFile]:
             del folders[name]
         for name, told in files.items():
             path = f"{folder}/{name}".removeprefix(f"{root}/")
-            if name and not name.startswith(".") and fnmatchcase(path, pattern):
+            if not name or name.startswith(".") or not fnmatchcase(path, pattern):
+                continue
+            if told["type"] == "file" or (links and _leads_to_file(filesystem, told)):
                 found[path] = _listed(path, told)
         if len(found) > FILES_MAX:
             break
     return found
+
+
+def _leads_to_file(filesystem: Any, told: Mapping[str, Any]) -> bool:
+    return bool(told.get("islink")) and bool(filesystem.isfile(told["name"]))
 
 
 def _listed(path: str, told: Mapping[str, Any]) -> ListedFile:
@@ -87,8 +121,18 @@ def _listed(path: str, told: Mapping[str, Any]) -> ListedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _State:
-    """One state of the folder; replaced as a whole, so that readers in other threads see one."""
+class ListingState:
+    """One state of the folder; replaced as a whole, so that readers in other threads see one.
+
+    Parameters
+    ----------
+    files : mapping of str to ListedFile
+    came_with : mapping of str to int
+        The update that brought each file as it is.
+    newest : int
+        The last update.
+    places : Places or None
+    """
 
     files: Files = field(default_factory=dict)
     came_with: Mapping[str, int] = field(default_factory=dict)
@@ -105,10 +149,16 @@ class Listing:
         What is there at the beginning: update 0.
     places : Places or None
         Where they lie, where an index says so; files that it does not place are not served.
+    state : ListingState or None
+        What to go on from instead, where it was kept.
     """
 
-    def __init__(self, files: Files, places: Places | None = None) -> None:
-        self._state = _State(files=files, came_with=dict.fromkeys(files, 0), places=places)
+    def __init__(
+        self, files: Files, places: Places | None = None, state: ListingState | None = None
+    ) -> None:
+        self._state = state or ListingState(
+            files=files, came_with=dict.fromkeys(files, 0), places=places
+        )
 
     def __len__(self) -> int:
         """Return the number of files."""
@@ -134,19 +184,25 @@ class Listing:
         """Return how many known files are not there any more."""
         return len(self._state.files.keys() - files.keys())
 
-    def apply(self, files: Files, changed: Iterable[str], places: Places | None) -> int:
-        """Take in the next update and return its number."""
-        old, number = self._state, self._state.newest + 1
+    def after(self, files: Files, changed: Collection[str], places: Places | None) -> ListingState:
+        """Return the state that follows: the next update's, or the same one's if nothing changed.
+
+        A file that has gone is no update: there is nothing to deliver of it.
+        """
+        old = self._state
+        number = old.newest + bool(changed)
         came_with = {path: old.came_with.get(path, number) for path in files}
         came_with.update(dict.fromkeys(changed, number))
-        self._state = _State(files=files, came_with=came_with, newest=number, places=places)
-        return number
+        return ListingState(files=files, came_with=came_with, newest=number, places=places)
 
-    def forget_missing(self, files: Files, places: Places | None) -> None:
-        """Take in that files have gone, which is no update: there is nothing to deliver of it."""
-        old = self._state
-        came_with = {path: old.came_with[path] for path in files}
-        self._state = _State(files=files, came_with=came_with, newest=old.newest, places=places)
+    @property
+    def state(self) -> ListingState:
+        """What the folder held when it was last taken in."""
+        return self._state
+
+    def take_in(self, state: ListingState) -> None:
+        """Let a state count from now on."""
+        self._state = state
 
     def select(self, extent: Extent, updates: UpdateSpan) -> tuple[ListedFile, ...]:
         """Return the files of some updates that lie in an extent, or all of them without places."""
@@ -171,7 +227,7 @@ class Listing:
         return self._state.places is not None
 
 
-def _in_span(state: _State, updates: UpdateSpan) -> list[str]:
+def _in_span(state: ListingState, updates: UpdateSpan) -> list[str]:
     after = -1 if updates.after is None else updates.after
     return sorted(
         path for path, number in state.came_with.items() if after < number <= updates.upto

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from fsspec.core import url_to_fs
 from numpy.typing import NDArray
 
 from controller.destinations import without_user
 from controller.errors import ArchiveError
+from controller.reach import reach
 from planner.density import Density
 from planner.extent import Extent, Floats, wrap_longitudes
 from planner.model import Observations
@@ -93,7 +93,7 @@ def read_places(url: str, name: str, there: Collection[str]) -> Places:
         The index is not there, too large, no CSV file, or lacks a column.
     """
     try:
-        filesystem, root = url_to_fs(url)
+        filesystem, root = reach(url)
         with filesystem.open(f"{root.rstrip('/')}/{name}", "rb") as file:
             content = file.read(INDEX_BYTES_MAX + 1)
     except OSError as error:

@@ -15,7 +15,7 @@ from controller.calibration.probing import ROUND_S_MAX, SHARE_FIRST, SHARE_MAX, 
 from controller.calibration.record import keep, read
 from controller.history import Histories, Sampled
 from controller.ports import Dataset
-from controller.sources.folder import UnlistedSource
+from controller.sources.unlisted import UnlistedSource
 from partitioners.catalogue import BUILT_IN
 from partitioners.cutter import KnownLoad, cut_task
 from planner.commands import CutTask

@@ -65,7 +65,8 @@ def test_each_file_belongs_to_the_update_that_it_came_with() -> None:
     new = listed("a", "b", "d") | listed("b", stamp="2")
     assert listing.changed(new) == ("b", "d")
     assert listing.gone(new) == 1
-    assert listing.apply(new, ("b", "d"), None) == 1
+    listing.take_in(listing.after(new, ("b", "d"), None))
+    assert listing.newest == 1
 
     def named(after: int | None, upto: int) -> list[str]:
         found = listing.select(ALL, UpdateSpan(after=after, upto=upto))
@@ -75,7 +76,7 @@ def test_each_file_belongs_to_the_update_that_it_came_with() -> None:
     assert named(0, 1) == ["b", "d"]
     assert named(None, 1) == ["a", "b", "d"]
     assert named(1, 5) == []
-    listing.forget_missing(listed("a"), None)
+    listing.take_in(listing.after(listed("a"), (), None))
     assert named(None, 1) == ["a"]
     assert listing.newest == 1
     assert listing.density(ALL, FIRST) is None
