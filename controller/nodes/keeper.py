@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -31,15 +31,25 @@ class NodeKeeper:
     report : Report
     poll_s : float
         Pause between two listings [s].
+    standing, leaving : iterable of str
+        Nodes that an earlier service has asked for, and that it has asked to go.
     """
 
-    def __init__(self, provider: NodeProvider, report: Report, *, poll_s: float = 0.25) -> None:
+    def __init__(
+        self,
+        provider: NodeProvider,
+        report: Report,
+        *,
+        poll_s: float = 0.25,
+        standing: Iterable[str] = (),
+        leaving: Iterable[str] = (),
+    ) -> None:
         self._provider = provider
         self._report = report
         self._poll_s = poll_s
         self._inbox: queue.SimpleQueue[NodeCommand | None] = queue.SimpleQueue()
-        self._misses: dict[str, int] = {}
-        self._leaving: set[str] = set()
+        self._misses: dict[str, int] = dict.fromkeys(standing, 0)
+        self._leaving: set[str] = set(leaving)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="node-keeper")
         self._keeping = self._thread.submit(self._keep)
 
