@@ -87,17 +87,29 @@ def port_of(address: str) -> int:
 
 
 async def standing_scheduler(folder: Path) -> SchedulerRecord | None:
-    """Return the scheduler that runs in a folder, if there is one; one of another build is ended.
+    """Return the scheduler that runs in a folder, if there is one.
 
-    Its parts are lost then, which costs time: their pickles are of another build, too.
+    One of another build is ended, and so is one that does not listen. Its parts are lost then,
+    which costs time: their pickles are of another build, too.
     """
     record = recorded(folder)
     if record is None or not record.process.runs():
         return None
-    if record.versions != own_versions():
-        await end(record.process)
-        return None
-    return record
+    if record.versions == own_versions() and await listens(record):
+        return record
+    await end(record.process)
+    return None
+
+
+async def listens(record: SchedulerRecord) -> bool:
+    """Return whether somebody listens where a scheduler says that it does."""
+    where = urlsplit(record.address)
+    try:
+        _, writer = await asyncio.open_connection(where.hostname, where.port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def start(settings: SchedulerSettings, folder: Path) -> SchedulerRecord:

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
 from controller.authority import Authority
 from controller.engines import launch
 from controller.engines.dask import DaskEngine
-from controller.engines.scheduler import SchedulerRecord
+from controller.engines.scheduler import RECORD, SchedulerRecord, write_record
 from controller.errors import EngineError
 from controller.nodes.process import ProcessNodes
 from controller.nodes.records import STANDING, Standing, read
@@ -292,7 +293,6 @@ def test_a_scheduler_that_was_killed_meanwhile_is_replaced_where_workers_look_fo
     assert before is not None
     lasting.leave()
     before.process.send(signal.SIGKILL)
-    until(lambda: not before.process.runs())
     lasting.come_back()
     after = scheduler(lasting.folder)
     assert after is not None
@@ -302,6 +302,21 @@ def test_a_scheduler_that_was_killed_meanwhile_is_replaced_where_workers_look_fo
     if lasting.engine.workers().get(node_id) != 1:
         lasting.inbox.ready(node_id, 1)
     lasting.engine.submit([work(node_id, "p1", works.fragment, attempt=1)])
+    assert isinstance(lasting.one_end(), PartFinished)
+
+
+def test_a_scheduler_of_another_build_is_replaced(lasting: Lasting) -> None:
+    node_id = lasting.node("n-build")
+    before = scheduler(lasting.folder)
+    assert before is not None
+    lasting.leave()
+    old = msgspec.structs.replace(before, versions=before.versions | {"slackwater": "0.0.1"})
+    write_record(lasting.folder / "engine" / RECORD, old)
+    lasting.come_back()
+    assert not before.process.runs()
+    if lasting.engine.workers().get(node_id) != 1:
+        lasting.inbox.ready(node_id, 1)
+    lasting.engine.submit([work(node_id, "p-build", works.fragment)])
     assert isinstance(lasting.one_end(), PartFinished)
 
 
