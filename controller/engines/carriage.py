@@ -20,7 +20,6 @@ import contextlib
 import itertools
 import math
 import time
-import traceback
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ import msgspec
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
+from controller.engines.endings import Reported, ending, failed, in_words, lost
 from controller.engines.ledger import ENDS_MAX, AttemptKey, PartKey, key_of
 from controller.engines.messages import (
     TOPIC,
@@ -37,7 +37,6 @@ from controller.engines.messages import (
     End,
     Message,
     PartDone,
-    PartLost,
     PartOver,
     PartRefused,
     Roster,
@@ -50,7 +49,7 @@ from controller.engines.messages import (
 from controller.engines.part import pack, run_part
 from controller.errors import EngineError
 from controller.ports import AttemptListing, PartWork, Report, node_of
-from planner.events import AttemptLost, NodeReady, PartFailed, PartFinished
+from planner.events import NodeReady
 
 EPITAPHS_MAX = 1000
 """Reasons of ended workers that are remembered; each is wanted for moments only."""
@@ -62,10 +61,15 @@ that has waited longer is taken back."""
 HELD_MAX = 4
 """Parts that a worker holds at most: one runs, and the rest bridge the 10 to 20 ms of the way."""
 
+GATHER_S = 0.05
+"""What is acknowledged within this time goes to the scheduler in one message [s]."""
+
+SETTLE_S_MAX = 1.0
+"""So long an engine that closes waits for the scheduler to hear its last word [s]. What it does not
+hear is told again, and acknowledged again."""
+
 CALL_S_MAX = 10.0
 """A scheduler answers what it holds by then, or not at all [s]."""
-
-Reported = PartFinished | PartFailed | AttemptLost
 
 
 class Superseded(Exception):
@@ -117,6 +121,7 @@ class Carriage:
         self._closed = False
         self._service = ""
         self._reported: dict[AttemptKey, Reported] = {}
+        self._acknowledged: list[AttemptKey] = []
         self._early: list[Message] | None = None
         self._calls: set[asyncio.Task[None]] = set()
         self.taken_over = asyncio.Event()
@@ -151,11 +156,25 @@ class Carriage:
 
     def acknowledge(self, attempts: Sequence[AttemptKey]) -> None:
         """Note that the ends of these attempts are written down."""
-        done = [list(each) for each in attempts]
-        for part_id, attempt in attempts:
-            self._reported.pop((part_id, attempt), None)
-        if self._service and done:
-            self._call(self._scheduler.acknowledge(attempts=done))
+        for key in attempts:
+            self._reported.pop(key, None)
+        if not self._service or self._closed:
+            return
+        if not self._acknowledged:
+            asyncio.get_running_loop().call_later(GATHER_S, self._pass_on)
+        self._acknowledged += attempts
+
+    def _pass_on(self) -> None:
+        done, self._acknowledged = self._acknowledged, []
+        if done and not self._closed:
+            self._call(self._scheduler.acknowledge(attempts=[list(each) for each in done]))
+
+    async def settle(self) -> None:
+        """Have the scheduler know what was acknowledged just now, as far as it answers soon."""
+        if self._acknowledged:
+            self._pass_on()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=SETTLE_S_MAX)
 
     def attempts(self) -> tuple[AttemptListing, ...]:
         """Return what is under way, and what has ended and is not acknowledged."""
@@ -440,14 +459,6 @@ class Carriage:
         return f"worker {name} ended: {self._epitaphs.get(name, 'killed, crashed or cut off')}"
 
 
-async def in_words(future: Future[Any], error: BaseException) -> str:
-    """Return what a part raised, and where."""
-    words = f"{type(error).__name__}: {error}"
-    for frame in traceback.extract_tb(await future.traceback())[-1:]:
-        words += f", in {frame.name} ({frame.filename}:{frame.lineno})"
-    return words
-
-
 def head_count(roster: dict[str, str]) -> Counter[str]:
     """Return the number of workers of each node."""
     return Counter(map(node_of, roster))
@@ -458,30 +469,3 @@ def unfollow(attempt: Attempt) -> None:
     if attempt.follower is not None:
         attempt.follower.cancel()
         attempt.follower = None
-
-
-def ending(end: End) -> Reported:
-    """Return the event that an end means."""
-    match end:
-        case PartRefused():
-            return failed(end.part_id, end.attempt, end.reason, retry=end.retry)
-        case PartLost():
-            return lost(end.part_id, end.attempt, end.reason)
-    return PartFinished(
-        at=time.time(),
-        part_id=end.part_id,
-        attempt=end.attempt,
-        node_id=node_of(end.name),
-        run_s=end.run_s,
-        fragment=end.fragment,
-    )
-
-
-def failed(part_id: str, attempt: int, reason: str, *, retry: bool) -> PartFailed:
-    """Return the event of an attempt that ended in an error."""
-    return PartFailed(at=time.time(), part_id=part_id, attempt=attempt, reason=reason, retry=retry)
-
-
-def lost(part_id: str, attempt: int, reason: str) -> AttemptLost:
-    """Return the event of an attempt that was given up."""
-    return AttemptLost(at=time.time(), part_id=part_id, attempt=attempt, reason=reason)

@@ -33,8 +33,9 @@ from distributed import Client
 
 from controller.authority import Authority
 from controller.engines import dask_settings, launch
-from controller.engines.carriage import Carriage, Superseded, lost
+from controller.engines.carriage import Carriage, Superseded
 from controller.engines.connection import RELOAD_S, DaskConnection, RenewableSecurity
+from controller.engines.endings import lost
 from controller.engines.scheduler import LOOKS_PER_LEASE, SchedulerRecord, SchedulerSettings
 from controller.errors import EngineError
 from controller.ports import AttemptListing, PartWork, Report
@@ -286,6 +287,8 @@ class DaskEngine:
                     self._started.set_result(None)
                 loss = await self._end_of(record, carriage)
                 self._carriage = None
+                if loss is None:
+                    await carriage.settle()
                 carriage.close(str(loss) if loss else None)
                 if loss is not None:
                     raise loss  # Raised here, for then the client does not wait for it.

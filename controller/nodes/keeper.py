@@ -9,6 +9,7 @@ import queue
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 from controller.errors import NodeError
@@ -22,6 +23,14 @@ MISSES_MAX = 3
 NodeCommand = ProvisionNode | SetWorkers | RemoveNode
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """Nodes that an earlier service has asked for, and that it has asked to go."""
+
+    standing: tuple[str, ...]
+    leaving: tuple[str, ...]
+
+
 class NodeKeeper:
     """Carries node commands out and watches the listing.
 
@@ -31,25 +40,15 @@ class NodeKeeper:
     report : Report
     poll_s : float
         Pause between two listings [s].
-    standing, leaving : iterable of str
-        Nodes that an earlier service has asked for, and that it has asked to go.
     """
 
-    def __init__(
-        self,
-        provider: NodeProvider,
-        report: Report,
-        *,
-        poll_s: float = 0.25,
-        standing: Iterable[str] = (),
-        leaving: Iterable[str] = (),
-    ) -> None:
+    def __init__(self, provider: NodeProvider, report: Report, *, poll_s: float = 0.25) -> None:
         self._provider = provider
         self._report = report
         self._poll_s = poll_s
-        self._inbox: queue.SimpleQueue[NodeCommand | None] = queue.SimpleQueue()
-        self._misses: dict[str, int] = dict.fromkeys(standing, 0)
-        self._leaving: set[str] = set(leaving)
+        self._inbox: queue.SimpleQueue[NodeCommand | Expected | None] = queue.SimpleQueue()
+        self._misses: dict[str, int] = {}
+        self._leaving: set[str] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="node-keeper")
         self._keeping = self._thread.submit(self._keep)
 
@@ -62,6 +61,10 @@ class NodeKeeper:
         if self._keeping.done():
             self._keeping.result()
         self._inbox.put(command)
+
+    def expect(self, standing: Iterable[str], leaving: Iterable[str]) -> None:
+        """Learn which nodes an earlier service has asked for, and which it has asked to go."""
+        self._inbox.put(Expected(standing=tuple(standing), leaving=tuple(leaving)))
 
     def close(self) -> None:
         """Stop keeping; nodes stay as they are."""
@@ -81,6 +84,10 @@ class NodeKeeper:
                 continue
             if command is None:
                 return
+            if isinstance(command, Expected):
+                self._misses |= dict.fromkeys(command.standing, 0)
+                self._leaving |= set(command.leaving)
+                continue
             self._guarded(command.node_id, partial(self._do, command))
 
     def _do(self, command: NodeCommand) -> None:

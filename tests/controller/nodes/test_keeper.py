@@ -164,12 +164,13 @@ def test_a_node_that_is_listed_no_more_is_lost_but_not_for_one_lag(
     assert inbox.rest() == []
 
 
-def test_a_keeper_knows_what_an_earlier_one_has_asked_for(cloud: Cloud, inbox: Inbox) -> None:
+def test_a_keeper_learns_what_an_earlier_one_has_asked_for(
+    cloud: Cloud, keeper: NodeKeeper, inbox: Inbox
+) -> None:
     cloud.create("n2", "local", 1)
-    keeper = NodeKeeper(cloud, inbox.put, poll_s=0.005, standing=["n1"], leaving=["n2"])
+    keeper.expect(standing=["n1"], leaving=["n2"])
     assert loss(inbox).node_id == "n1"
     removed(inbox, "n2")
-    keeper.close()
     assert cloud.nodes == {}
     assert inbox.rest() == []
 
