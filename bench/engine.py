@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from distributed import Client, as_completed
 
-from controller.engines.connection import security_of
+from controller.engines.connection import RenewableSecurity
 from controller.engines.dask import DaskEngine
 from controller.nodes.process import ProcessNodes, ProcessNodeType
 from controller.ports import PartWork
@@ -47,10 +48,14 @@ def measure() -> dict[str, float]:
         cold_s, warm_s, spawned_s = here.boot("cold"), here.boot("warm"), here.boot_spawned()
         here.nodes.create("n1", "local", WORKERS)
         here.until_joined(WORKERS)
-        with here.plain_client() as client:
-            rounds = [(here.carry(number), carry_plainly(client)) for number in range(ROUNDS)]
-    engine_s, plain_s = map(min, zip(*rounds, strict=True))
+        with here.plain_client() as client, tempfile.TemporaryDirectory() as folder:
+            rounds, outliving = measure_carrying(here, client, Path(folder))
+    engine_s, plain_s, outliving_s = map(min, zip(*rounds, strict=True))
     return {
+        "engine_1000_parts_outliving_s": outliving_s,
+        "engine_ratio_outliving_to_not": outliving_s / engine_s,
+        "engine_scheduler_cpu_ms_a_part": outliving[0],
+        "engine_scheduler_cpu_ms_a_part_outliving": outliving[1],
         "engine_1000_parts_s": engine_s,
         "engine_1000_parts_plain_dask_s": plain_s,
         "engine_ratio_to_plain_dask": engine_s / plain_s,
@@ -60,13 +65,37 @@ def measure() -> dict[str, float]:
     }
 
 
-class Fleet:
-    """An engine, its nodes, and what they report."""
+def measure_carrying(
+    here: Fleet, client: Client, folder: Path
+) -> tuple[list[tuple[float, float, float]], tuple[float, float]]:
+    """Return the times of each round [s]: as it is, plainly, and by an engine that outlives this.
 
-    def __init__(self) -> None:
+    Beside them the processor time of the schedulers of the first and the last [ms a part].
+    """
+    with fleet(folder) as lasting:
+        lasting.nodes.create("n1", "local", WORKERS)
+        lasting.until_joined(WORKERS)
+        rounds = []
+        used_s = [0.0, 0.0]
+        for number in range(ROUNDS):
+            before = here.scheduler_s(), lasting.scheduler_s()
+            ours_s, theirs_s = here.carry(number), lasting.carry(number)
+            used_s[0] += here.scheduler_s() - before[0]
+            used_s[1] += lasting.scheduler_s() - before[1]
+            rounds.append((ours_s, carry_plainly(client), theirs_s))
+    each_ms = [1000 * each / PARTS / ROUNDS for each in used_s]
+    return rounds, (each_ms[0], each_ms[1])
+
+
+class Fleet:
+    """An engine, its nodes, and what they report; in a folder, an engine that outlives this."""
+
+    def __init__(self, folder: Path | None = None) -> None:
         self._reports: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
         self._joined: dict[str, int] = {}
-        self.engine = DaskEngine(self._reports.put)
+        others = schedulers()
+        self.engine = DaskEngine(self._reports.put, folder=folder)
+        (self._scheduler,) = schedulers() - others
         kind = ProcessNodeType(name="local", slots=WORKERS, slots_max=WORKERS)
         self.nodes = ProcessNodes(self.engine.connection, node_types=[kind])
 
@@ -111,9 +140,15 @@ class Fleet:
     def _spawn(self, number: int, folder: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen([sys.executable, "-c", SPAWNED], stdin=subprocess.PIPE)
         assert process.stdin is not None
-        pickle.dump((self.engine.connection, f"spawned/{number}", Path(folder)), process.stdin)
+        connection = self.engine.connection.of_node("spawned", Path(folder))
+        pickle.dump((connection, f"spawned/{number}", Path(folder)), process.stdin)
         process.stdin.close()
         return process
+
+    def scheduler_s(self) -> float:
+        """Return the processor time of the scheduler so far [s]."""
+        used = self._scheduler.cpu_times()
+        return used.user + used.system
 
     def carry(self, attempt: int) -> float:
         """Carry the parts as the service does: drain what is reported, send as many new ones."""
@@ -127,24 +162,32 @@ class Fleet:
                 batch.append(self.next())
             assert all(isinstance(event, PartFinished) for event in batch), batch
             finished += len(batch)
+            ended = [each for each in batch if isinstance(each, PartFinished)]
+            self.engine.acknowledge((each.part_id, each.attempt) for each in ended)
             self.engine.submit([each for _, each in zip(batch, works, strict=False)])
         return time.perf_counter() - began
 
     def plain_client(self) -> Client:
         """Return a client of Dask's own on the same scheduler."""
         connection = self.engine.connection
-        security = security_of(connection.certificate, connection.key)
+        security = RenewableSecurity(connection.credentials)
         return Client(connection.address, security=security, set_as_default=False)
 
 
+def schedulers() -> set[psutil.Process]:
+    """Return the schedulers that this process has started."""
+    children = psutil.Process().children()
+    return {each for each in children if "controller.engines.scheduler" in each.cmdline()}
+
+
 @contextmanager
-def fleet() -> Iterator[Fleet]:
+def fleet(folder: Path | None = None) -> Iterator[Fleet]:
     """Open a fleet for the block."""
-    here = Fleet()
+    here = Fleet(folder)
     try:
         yield here
     finally:
-        here.engine.close()
+        here.engine.close(end=True)
         here.nodes.close()
 
 

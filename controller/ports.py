@@ -6,7 +6,7 @@ safe to call from any thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -55,11 +55,32 @@ class PartWork:
     order: object
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptListing:
+    """One attempt as the engine lists it.
+
+    Parameters
+    ----------
+    part_id : str
+    attempt : int
+    node_id : str
+        Where it waits or runs; empty when it has ended.
+    ended : bool
+        Its end was reported, and is not acknowledged yet.
+    """
+
+    part_id: str
+    attempt: int
+    node_id: str = ""
+    ended: bool = False
+
+
 class Engine(Protocol):
     """Carries parts to the workers of the nodes they were planned for, and tells their fate.
 
     Reports `NodeReady` whenever the number of joined workers of a node changes, and for each
-    attempt exactly one of `PartFinished`, `PartFailed` and `AttemptLost`.
+    attempt exactly one of `PartFinished`, `PartFailed` and `AttemptLost`. An engine that outlives
+    its service tells the next one again what was not acknowledged.
     """
 
     def submit(self, works: Sequence[PartWork]) -> None:
@@ -68,12 +89,21 @@ class Engine(Protocol):
     def stop(self, part_id: str, attempt: int) -> None:
         """Forget an attempt: nobody wants its result, nothing more is reported of it."""
 
-    def close(self) -> None:
-        """Stop carrying; ends the scheduler that this engine started."""
+    def acknowledge(self, attempts: Iterable[tuple[str, int]]) -> None:
+        """Note that the ends of these attempts, as reported, are durable with who was told."""
+
+    def attempts(self) -> tuple[AttemptListing, ...]:
+        """Return the attempts that are under way, or have ended and are not acknowledged."""
+
+    def workers(self) -> dict[str, int]:
+        """Return how many workers of each node have joined; nodes without are left out."""
+
+    def close(self, *, end: bool | None = None) -> None:
+        """Stop carrying, and end what carries or not; by default, unless it is to outlive this."""
 
 
 class WorkerConnection(Protocol):
-    """How a worker process joins an engine; a provider brings it to its nodes. Picklable; a secret.
+    """How a worker process joins an engine; a provider brings it to its nodes. Picklable.
 
     Worker names are ``<node id>/<k>``, k never used twice on a node.
     """
@@ -81,6 +111,12 @@ class WorkerConnection(Protocol):
     @property
     def preload(self) -> tuple[str, ...]:
         """Return the modules worth importing once, before worker processes are forked."""
+
+    def of_node(self, node_id: str, folder: Path) -> WorkerConnection:
+        """Return the connection of one node, whose credentials are put into its folder.
+
+        Called again for a node that stands, it renews them where that is due.
+        """
 
     def join(self, worker_name: str, folder: Path) -> None:
         """Work in this process until told to end; `folder` is for the worker's short-lived files.

@@ -23,7 +23,7 @@ from controller.errors import StorageError
 from controller.history import Histories
 from controller.leasing import Heart
 from controller.outbox import is_wanted
-from controller.ports import NodeListing, NodeState
+from controller.reconciling import Promised, Reconciled, reconcile, running_attempts
 from controller.recording import Recorder, Recovered
 from controller.service import Inbox, Letter, Service, Watch
 from controller.snapshotting import Snapshots
@@ -31,10 +31,16 @@ from controller.store.opening import Address, opened
 from controller.store.schema import upgrade
 from controller.store.store import Store
 from controller.wiring import Folders, Hands, hands
-from planner.books import Books
-from planner.commands import AnyCommand
+from planner.commands import AnyCommand, ProvisionNode, RemoveNode, RunPart
 from planner.core import Planner
-from planner.events import AnyEvent, NodeLost, OffersChanged, SettingsChanged
+from planner.events import (
+    AnyEvent,
+    AttemptLost,
+    OffersChanged,
+    PartFailed,
+    PartFinished,
+    SettingsChanged,
+)
 from planner.scaling.catalogue import Policies
 
 STORE_FILE = "slackwater.db"
@@ -129,10 +135,13 @@ def standing_service(
                 folders=folders,
                 histories=histories,
                 report=inbox.put,
+                outlive=True,
             )
         )
 
         def see(event: AnyEvent, commands: list[AnyCommand]) -> None:
+            if isinstance(event, PartFinished | PartFailed | AttemptLost):
+                acting.engine.acknowledge([(event.part_id, event.attempt)])
             histories.see(event, commands)
             watch(event, commands)
 
@@ -153,11 +162,18 @@ def _resume(
     service: Service, recovered: Recovered, acting: Hands, settings: Settings, now: float
 ) -> None:
     """Tell the planner what changed while nobody looked, and carry out what was under way."""
-    books, listed = recovered.planner.books, acting.nodes.list_nodes()
-    for orphan in orphans(books, listed):
-        _log.warning("node %s belongs to nobody and is removed", orphan)
-        acting.nodes.delete(orphan)
-    events: list[AnyEvent] = list(lost_nodes(books, listed, now))
+    books = recovered.planner.books
+    found = reconcile(
+        at=now,
+        fleet=books.fleet.nodes.values(),
+        running=running_attempts(books),
+        listed=acting.nodes.list_nodes(),
+        attempts=acting.engine.attempts(),
+        workers=acting.engine.workers(),
+        promised=promised(c for c in recovered.commands if is_wanted(c, books)),
+    )
+    _clear_away(found, acting)
+    events: list[AnyEvent] = list(found.events)
     if settings.planner != recovered.planner.settings:
         events.append(SettingsChanged(at=now, settings=settings.planner))
     service.handle([Letter(event=event) for event in events], now)
@@ -166,18 +182,26 @@ def _resume(
     acting.dispatcher.carry_out(c for c in recovered.commands if is_wanted(c, books))
 
 
-def lost_nodes(books: Books, listed: Iterable[NodeListing], now: float) -> Iterator[NodeLost]:
-    """Yield what is to be told of nodes that the planner counts on and that stand no more."""
-    standing = {each.node_id for each in listed if each.state is not NodeState.BROKEN}
-    for node_id in list(books.fleet.nodes):
-        if node_id not in standing:
-            reason = "it was gone when the service came back"
-            yield NodeLost(at=now, node_id=node_id, reason=reason)
+def _clear_away(found: Reconciled, acting: Hands) -> None:
+    """Have removed and stopped what belongs to nobody, and the rest watched over."""
+    acting.keeper.expect(found.standing, found.leaving)
+    for orphan in found.orphans:
+        _log.warning("node %s belongs to nobody and is removed", orphan)
+        acting.keeper.carry_out(RemoveNode(node_id=orphan, reason="it belongs to nobody"))
+    for part_id, attempt in found.strays:
+        acting.engine.stop(part_id, attempt)
+    acting.engine.acknowledge(found.strays)
 
 
-def orphans(books: Books, listed: Iterable[NodeListing]) -> list[str]:
-    """Return the nodes that stand and that the planner knows nothing of."""
-    return [each.node_id for each in listed if each.node_id not in books.fleet.nodes]
+def promised(commands: Iterable[AnyCommand]) -> Promised:
+    """Return what these commands are about to make or send again."""
+    commands = tuple(commands)
+    return Promised(
+        nodes=frozenset(each.node_id for each in commands if isinstance(each, ProvisionNode)),
+        attempts=frozenset(
+            (each.part_id, each.attempt) for each in commands if isinstance(each, RunPart)
+        ),
+    )
 
 
 def serve(
@@ -211,6 +235,8 @@ def wind_down(standing: Standing, drain_s_max: float) -> None:
     service.run(lambda planner: not _runs(planner) or time.monotonic() > give_up_at)
     recorder.tidy(service.planner)
     recorder.keep_snapshot(service.planner.snapshot(), recorder.seq)
+    if not _runs(service.planner):
+        standing.hands.end()  # What still runs is for the next service, if that comes soon.
 
 
 def _runs(planner: Planner) -> bool:

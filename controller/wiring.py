@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from controller.authority import Authority
 from controller.build import BUILD
 from controller.combining import CombiningPool
 from controller.config.settings import DeliverySettings, Settings
@@ -53,11 +54,18 @@ def working_folders(parent: Path | None = None) -> Iterator[Folders]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
-    """Those who act: where nodes come from, who keeps them, and who carries commands out."""
+    """Those who act: the engine, the provider of nodes, who keeps them, who carries out."""
 
+    engine: DaskEngine
     nodes: ProcessNodes
     keeper: NodeKeeper
     dispatcher: Dispatcher
+
+    def end(self) -> None:
+        """Take engine and nodes down, also those that would outlive the service."""
+        self.keeper.close()
+        self.engine.close(end=True)
+        self.nodes.close(end=True)
 
 
 @contextmanager
@@ -69,14 +77,27 @@ def hands(
     folders: Folders,
     histories: Histories,
     report: Report,
+    outlive: bool = False,
 ) -> Iterator[Hands]:
-    """Start engine, nodes and pools; at the end nothing is left running."""
+    """Start engine, nodes and pools.
+
+    At the end nothing is left running, unless engine and nodes `outlive` the block: then they are
+    found again in the folders, or end by themselves when nobody comes.
+    """
     with ExitStack() as ends:
         hung = _HungWorkers()
-        engine = DaskEngine(report, lease_s=settings.engine.lease_s, on_hung=hung.kill)
+        engine = DaskEngine(
+            report,
+            folder=folders.parent / "engine" if outlive else None,
+            authority=Authority(folders.parent / "tls") if outlive else None,
+            lease_s=settings.engine.lease_s,
+            orphan_s=settings.engine.orphan_s,
+            on_hung=hung.kill,
+        )
         ends.callback(engine.close)
         applications = {name: dataset.application for name, dataset in datasets.items()}
-        nodes = _process_nodes(settings, engine, folders, applications.values())
+        orphan_s = settings.engine.orphan_s if outlive else None
+        nodes = _process_nodes(settings, engine, folders, applications.values(), orphan_s)
         hung.nodes = nodes
         ends.callback(nodes.close)
         keeper = NodeKeeper(nodes, report)
@@ -94,7 +115,7 @@ def hands(
             report=report,
         )
         ends.callback(dispatcher.close)
-        yield Hands(nodes=nodes, keeper=keeper, dispatcher=dispatcher)
+        yield Hands(engine=engine, nodes=nodes, keeper=keeper, dispatcher=dispatcher)
 
 
 @contextmanager
@@ -176,6 +197,7 @@ def _process_nodes(
     engine: DaskEngine,
     folders: Folders,
     applications: Iterable[Application],
+    orphan_s: float | None,
 ) -> ProcessNodes:
     return ProcessNodes(
         engine.connection,
@@ -183,4 +205,5 @@ def _process_nodes(
         folder=folders.nodes,
         preload=tuple(dict.fromkeys(each.extract.__module__ for each in applications)),
         reachable_urls=(str(folders.fragments),),
+        orphan_s=orphan_s,
     )

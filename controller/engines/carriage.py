@@ -8,37 +8,48 @@ when the one before them turns out to be long after all.
 
 An attempt waits only for a worker that is there, and runs only on one that is there: when a node's
 last worker leaves, what waits for it is lost, so nothing waits for ever.
+
+A carriage that is attached to a scheduler with a ledger (`controller.engines.ledger`) begins with
+what an earlier service left there, and remembers what it reported until that is acknowledged.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import math
 import time
-import traceback
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
+from controller.engines.endings import Reported, ending, failed, in_words, lost
+from controller.engines.ledger import ENDS_MAX, AttemptKey, PartKey, key_of
 from controller.engines.messages import (
     TOPIC,
+    Carried,
+    End,
     Message,
     PartDone,
+    PartOver,
     PartRefused,
     Roster,
+    TakenOver,
     WorkerEnding,
     WorkerHung,
     from_wire,
+    held_from_wire,
 )
 from controller.engines.part import pack, run_part
 from controller.errors import EngineError
-from controller.ports import PartWork, Report, node_of
-from planner.events import AttemptLost, NodeReady, PartFailed, PartFinished
+from controller.ports import AttemptListing, PartWork, Report, node_of
+from planner.events import NodeReady
 
 EPITAPHS_MAX = 1000
 """Reasons of ended workers that are remembered; each is wanted for moments only."""
@@ -50,7 +61,19 @@ that has waited longer is taken back."""
 HELD_MAX = 4
 """Parts that a worker holds at most: one runs, and the rest bridge the 10 to 20 ms of the way."""
 
-AttemptKey = tuple[str, int]
+GATHER_S = 0.05
+"""What is acknowledged within this time goes to the scheduler in one message [s]."""
+
+SETTLE_S_MAX = 1.0
+"""So long an engine that closes waits for the scheduler to hear its last word [s]. What it does not
+hear is told again, and acknowledged again."""
+
+CALL_S_MAX = 10.0
+"""A scheduler answers what it holds by then, or not at all [s]."""
+
+
+class Superseded(Exception):
+    """Another service has attached itself to the scheduler; this one has to stop."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -60,12 +83,14 @@ class Attempt:
     part_id: str
     attempt: int
     node_id: str
-    limit_s: float
-    packed: bytes
+    limit_s: float = math.inf
+    packed: bytes = b""
     worker: str | None = None
     first_at: float = math.inf
     """When it became the first of its worker's parts, and so began [monotonic s]."""
+    key: PartKey | None = None
     follower: asyncio.Task[None] | None = None
+    """Waits for its end; one that an earlier service sent has none, its end is told."""
 
 
 class Carriage:
@@ -90,10 +115,87 @@ class Carriage:
         self._held: defaultdict[str, list[Attempt]] = defaultdict(list)
         self._pace_s: dict[str, float] = {}
         self._epitaphs: dict[str, str] = {}
-        self._serials = itertools.count()
+        # Later than all that an earlier service has sent, be it of the same attempt.
+        self._serials = itertools.count(time.time_ns() // 1000)
         self._heard = False
         self._closed = False
+        self._service = ""
+        self._reported: dict[AttemptKey, Reported] = {}
+        self._acknowledged: list[AttemptKey] = []
+        self._early: list[Message] | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+        self.taken_over = asyncio.Event()
         client.subscribe_topic(TOPIC, self._hear)
+
+    async def attach(self, service: str, lease_s: float, orphan_s: float) -> None:
+        """Take over what the scheduler's ledger holds: report its ends, follow what is under way.
+
+        Raises
+        ------
+        EngineError
+            The scheduler does not answer.
+        """
+        self._service = service
+        self._early = []
+        call = self._scheduler.attach(
+            client=self._client.id, service=service, lease_s=lease_s, orphan_s=orphan_s
+        )
+        try:
+            held = held_from_wire(await asyncio.wait_for(call, CALL_S_MAX))
+        except (TimeoutError, msgspec.ValidationError) as error:
+            raise EngineError(f"the scheduler does not tell what it holds: {error}") from error
+        for end in held.ended:
+            self._tell(ending(end))
+        for carried in held.carried:
+            self._adopt(carried)
+        for name in held.hung:
+            self._on_hung(name)
+        early, self._early = self._early, None
+        for message in (held.roster, *early):
+            self._take_in(message)
+
+    def acknowledge(self, attempts: Sequence[AttemptKey]) -> None:
+        """Note that the ends of these attempts are written down."""
+        for key in attempts:
+            self._reported.pop(key, None)
+        if not self._service or self._closed:
+            return
+        if not self._acknowledged:
+            asyncio.get_running_loop().call_later(GATHER_S, self._pass_on)
+        self._acknowledged += attempts
+
+    def _pass_on(self) -> None:
+        done, self._acknowledged = self._acknowledged, []
+        if done and not self._closed:
+            self._call(self._scheduler.acknowledge(attempts=[list(each) for each in done]))
+
+    async def settle(self) -> None:
+        """Have the scheduler know what was acknowledged just now, as far as it answers soon."""
+        if self._acknowledged:
+            self._pass_on()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=SETTLE_S_MAX)
+
+    def attempts(self) -> tuple[AttemptListing, ...]:
+        """Return what is under way, and what has ended and is not acknowledged."""
+        under_way = [
+            AttemptListing(part_id=each.part_id, attempt=each.attempt, node_id=each.node_id)
+            for each in self._attempts.values()
+        ]
+        ended = [
+            AttemptListing(part_id=part_id, attempt=attempt, ended=True)
+            for part_id, attempt in self._reported
+        ]
+        return (*under_way, *ended)
+
+    def workers(self) -> dict[str, int]:
+        """Return how many workers of each node have joined."""
+        return dict(head_count(self._addresses))
+
+    @property
+    def _scheduler(self) -> Any:
+        """What is asked here is answered there, by `controller.engines.scheduler`."""
+        return self._client.scheduler
 
     def heard(self) -> bool:
         """Return whether anything has been heard since this was last asked."""
@@ -103,7 +205,8 @@ class Carriage:
     def submit(self, works: Sequence[PartWork]) -> None:
         """Send a batch on its way; one that is under way already is left alone."""
         for work in works:
-            if (work.part_id, work.attempt) not in self._attempts:
+            key = (work.part_id, work.attempt)
+            if key not in self._attempts and key not in self._reported:
                 self._accept(work)
         for node_id in {work.node_id: None for work in works}:
             self._dispatch(node_id)
@@ -118,8 +221,9 @@ class Carriage:
         """Give up all attempts: lost for this reason, or silently when there is none."""
         self._closed = True
         for attempt in itertools.chain(*self._held.values()):
-            assert attempt.follower is not None
-            attempt.follower.cancel()
+            unfollow(attempt)
+        for call in self._calls:
+            call.cancel()
         if reason is not None:
             for attempt in list(self._attempts.values()):
                 self._lose(attempt, reason)
@@ -129,7 +233,7 @@ class Carriage:
         try:
             packed = pack(work)
         except EngineError as error:
-            self._report(failed(work.part_id, work.attempt, str(error), retry=False))
+            self._tell(failed(work.part_id, work.attempt, str(error), retry=False))
             return
         attempt = Attempt(
             part_id=work.part_id,
@@ -170,26 +274,33 @@ class Carriage:
 
     def _take_back(self) -> None:
         """Let parts wait here again that were sent ahead and then did not get their turn."""
+        taken_back: list[PartKey | None] = []
         for worker in [name for name in self._held if self._stalls(name)]:
             first, *ahead = self._held[worker]
             self._held[worker] = [first]
             for attempt in reversed(ahead):
-                assert attempt.follower is not None
-                attempt.follower.cancel()
+                if attempt.follower is None:
+                    self._held[worker].append(attempt)  # It was sent by an earlier service.
+                    continue
+                taken_back.append(attempt.key)
+                unfollow(attempt)
                 attempt.worker = None
                 if self._wanted(attempt):
                     self._waiting[attempt.node_id].appendleft(attempt)
+        if self._service and taken_back:
+            keys = [list(key[1:]) for key in taken_back if key]
+            self._call(self._scheduler.take_back(keys=keys))
 
     def _send(self, attempt: Attempt, worker: str) -> None:
         serial = next(self._serials)
+        attempt.key = key_of(attempt.part_id, attempt.attempt, worker, serial)
         future = self._client.submit(
             run_part,
             attempt.part_id,
             attempt.attempt,
             attempt.packed,
             attempt.limit_s,
-            # Dask groups by what stands before the number: one group, however many parts.
-            key=f"part-{serial}",
+            key=attempt.key,
             priority=-serial,
             workers=[self._addresses[worker]],
             allow_other_workers=False,
@@ -229,11 +340,43 @@ class Carriage:
     def _lose(self, attempt: Attempt, reason: str) -> None:
         self._conclude(attempt, lost(attempt.part_id, attempt.attempt, reason))
 
-    def _conclude(self, attempt: Attempt, event: PartFinished | PartFailed | AttemptLost) -> None:
+    def _conclude(self, attempt: Attempt, event: Reported) -> None:
         """Report an attempt's end, the first that is known; a later one is dropped."""
         if self._wanted(attempt):
             self.stop(attempt.part_id, attempt.attempt)
-            self._report(event)
+            self._tell(event)
+
+    def _tell(self, event: Reported) -> None:
+        """Report an end; with a ledger, remember it until it is acknowledged."""
+        if self._service:
+            self._reported[event.part_id, event.attempt] = event
+            if len(self._reported) > ENDS_MAX:
+                del self._reported[next(iter(self._reported))]
+        self._report(event)
+
+    def _adopt(self, carried: Carried) -> None:
+        """Take over a part that an earlier service sent; it may have ended in all but name."""
+        attempt = Attempt(
+            part_id=carried.part_id,
+            attempt=carried.attempt,
+            node_id=node_of(carried.name),
+            worker=carried.name,
+        )
+        if (carried.part_id, carried.attempt) not in self._reported:
+            self._attempts[carried.part_id, carried.attempt] = attempt
+        self._held[carried.name].append(attempt)
+        self._held[carried.name][0].first_at = -math.inf
+
+    def _call(self, call: Coroutine[Any, Any, object]) -> None:
+        """Have the scheduler do something; one that is gone needs not."""
+
+        async def wait() -> None:
+            with contextlib.suppress(OSError):
+                await call
+
+        task = asyncio.create_task(wait())
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
 
     def _hear(self, event: tuple[float, object]) -> None:
         # Taken in outside of Dask's handler, which would hide our own bugs in its log.
@@ -242,6 +385,9 @@ class Carriage:
     def _take_in(self, message: Message) -> None:
         """Take in what the scheduler or a worker tells."""
         if self._closed:
+            return
+        if self._early is not None:
+            self._early.append(message)
             return
         self._heard = True
         match message:
@@ -254,24 +400,45 @@ class Carriage:
                 self._on_hung(name)
             case WorkerEnding(name=name, reason=reason):
                 self._bury(name, reason)
+            case PartOver(name=name, end=end):
+                self._let_go(name, end)
+            case TakenOver(service=service):
+                if self._service and service != self._service:
+                    self.taken_over.set()
+
+    def _let_go(self, worker: str, end: End) -> None:
+        """Note that a part which an earlier service sent has ended, and its worker is free."""
+        for attempt in self._held.get(worker, ()):
+            if (attempt.part_id, attempt.attempt) == (end.part_id, end.attempt):
+                self._release(attempt, worker)
+                self._conclude(attempt, ending(end))
+                self._dispatch(attempt.node_id)
+                break
+        self._dismiss(end)
+
+    def _dismiss(self, end: End) -> None:
+        """Have an end that nobody here wants to know forgotten."""
+        key = (end.part_id, end.attempt)
+        if self._service and key not in self._reported and key not in self._attempts:
+            self.acknowledge([key])
 
     def _take_answer(self, answer: PartDone | PartRefused) -> None:
         attempt = self._attempts.get((answer.part_id, answer.attempt))
         if attempt is None:
-            return  # It was stopped or given up.
+            self._dismiss(answer)  # It was stopped or given up.
+            return
         if isinstance(answer, PartDone):
             # One short part among long ones is no reason to send the next ones ahead.
             before_s = self._pace_s.get(attempt.node_id, 0.0)
             self._pace_s[attempt.node_id] = max(answer.run_s, before_s / 2)
-        self._conclude(attempt, outcome(attempt, answer))
+        self._conclude(attempt, ending(answer))
 
     def _update_roster(self, present: dict[str, str], running: dict[str, str]) -> None:
         before, now = head_count(self._addresses), head_count(running)
         self._addresses = dict(running)
         for worker in sorted(self._held.keys() - present.keys()):
             for attempt in self._held.pop(worker):
-                assert attempt.follower is not None
-                attempt.follower.cancel()
+                unfollow(attempt)
                 self._lose(attempt, self._epitaph(worker))
         self._take_back()
         for node_id in list(self._waiting):
@@ -292,38 +459,13 @@ class Carriage:
         return f"worker {name} ended: {self._epitaphs.get(name, 'killed, crashed or cut off')}"
 
 
-async def in_words(future: Future[Any], error: BaseException) -> str:
-    """Return what a part raised, and where."""
-    words = f"{type(error).__name__}: {error}"
-    for frame in traceback.extract_tb(await future.traceback())[-1:]:
-        words += f", in {frame.name} ({frame.filename}:{frame.lineno})"
-    return words
-
-
 def head_count(roster: dict[str, str]) -> Counter[str]:
     """Return the number of workers of each node."""
     return Counter(map(node_of, roster))
 
 
-def outcome(attempt: Attempt, answer: PartDone | PartRefused) -> PartFinished | PartFailed:
-    """Return the event that a worker's answer means."""
-    if isinstance(answer, PartRefused):
-        return failed(answer.part_id, answer.attempt, answer.reason, retry=answer.retry)
-    return PartFinished(
-        at=time.time(),
-        part_id=answer.part_id,
-        attempt=answer.attempt,
-        node_id=attempt.node_id,
-        run_s=answer.run_s,
-        fragment=answer.fragment,
-    )
-
-
-def failed(part_id: str, attempt: int, reason: str, *, retry: bool) -> PartFailed:
-    """Return the event of an attempt that ended in an error."""
-    return PartFailed(at=time.time(), part_id=part_id, attempt=attempt, reason=reason, retry=retry)
-
-
-def lost(part_id: str, attempt: int, reason: str) -> AttemptLost:
-    """Return the event of an attempt that was given up."""
-    return AttemptLost(at=time.time(), part_id=part_id, attempt=attempt, reason=reason)
+def unfollow(attempt: Attempt) -> None:
+    """Wait no longer for the end of an attempt; Dask forgets it, if nobody else wants it."""
+    if attempt.follower is not None:
+        attempt.follower.cancel()
+        attempt.follower = None

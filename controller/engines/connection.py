@@ -1,42 +1,58 @@
 """How a worker finds its scheduler and proves that it belongs: an address and a certificate.
 
-Scheduler, workers and client hold the same key pair, made when the engine starts and known to its
-processes only: who has it is in, who has it not is refused in the TLS handshake.
+Scheduler, service and nodes have certificates of one small authority (`controller.authority`): who
+has none, or one of another authority, is refused in the TLS handshake.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from distributed.security import Security
+
+from controller.authority import Credentials
+
+CREDENTIALS = "credentials.pem"
+"""In a node's folder: its own certificate and key."""
+
+RELOAD_S = 60.0
+"""A process looks so often whether its certificate was renewed [s]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaskConnection:
-    """What a worker process needs to join one engine; picklable, and a secret.
+    """What a worker process needs to join one engine; picklable.
 
     Parameters
     ----------
     address : str
         Of the scheduler, as ``tls://127.0.0.1:34567``; stays the same when the scheduler restarts.
-    certificate : str
-        Self-signed, so it is its own authority [PEM].
-    key : str
-        Its private key [PEM].
+    credentials : Credentials
+        Of the node that the worker is part of.
     orphan_s : float
         A worker that cannot reach the scheduler for this long gives up [s].
+    issue : callable or None
+        Makes or renews the credentials of a node; only the service's own connection has it.
     """
 
     address: str
-    certificate: str
-    key: str = field(repr=False)
+    credentials: Credentials
     orphan_s: float
+    issue: Callable[[str, Path], Credentials] | None = field(default=None, repr=False)
 
     @property
     def preload(self) -> tuple[str, ...]:
         """Return the modules that a process had better import before it forks workers."""
         return ("controller.engines.worker",)
+
+    def of_node(self, node_id: str, folder: Path) -> DaskConnection:
+        """Return the connection of one node; its credentials lie in its folder and are renewed."""
+        if self.issue is None:
+            return self
+        return replace(self, credentials=self.issue(node_id, folder / CREDENTIALS), issue=None)
 
     def join(self, worker_name: str, folder: Path) -> None:
         """Work for the engine in this process until told to end.
@@ -60,21 +76,53 @@ class DaskConnection:
         work(self, worker_name, folder)
 
 
-def new_key_pair() -> tuple[str, str]:
-    """Return a certificate that is good for a year, and its key; they live in memory only."""
-    tls = Security.temporary().get_tls_config_for_role("scheduler")
-    return tls["cert"], tls["key"]
+class RenewableSecurity(Security):
+    """Dask's form of a process' credentials, for every role, that can be read again.
 
+    Connections that stand go on when a certificate is renewed; those that are made from then on use
+    the new one. So nothing has to be restarted.
+    """
 
-def security_of(certificate: str, key: str) -> Security:
-    """Return Dask's form of a key pair that serves every role."""
-    return Security(
-        require_encryption=True,
-        tls_ca_file=certificate,
-        tls_client_cert=certificate,
-        tls_client_key=key,
-        tls_scheduler_cert=certificate,
-        tls_scheduler_key=key,
-        tls_worker_cert=certificate,
-        tls_worker_key=key,
-    )
+    def __init__(self, credentials: Credentials) -> None:
+        own = credentials.own
+        super().__init__(  # type: ignore[no-untyped-call]
+            require_encryption=True,
+            tls_ca_file=credentials.authority,
+            tls_client_cert=own,
+            tls_scheduler_cert=own,
+            tls_worker_cert=own,
+        )
+        self._own = Path(credentials.own)
+        self._read_at_ns = self._written_at_ns()
+        self._arguments: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def get_connection_args(self, role: str) -> dict[str, Any]:
+        """Return how this process calls others, always with the same context."""
+        if ("call", role) not in self._arguments:
+            arguments = super().get_connection_args(role)  # type: ignore[no-untyped-call]
+            self._arguments["call", role] = arguments
+        return self._arguments["call", role]
+
+    def get_listen_args(self, role: str) -> dict[str, Any]:
+        """Return how this process is called, always with the same context."""
+        if ("listen", role) not in self._arguments:
+            arguments = super().get_listen_args(role)  # type: ignore[no-untyped-call]
+            self._arguments["listen", role] = arguments
+        return self._arguments["listen", role]
+
+    def reload(self) -> None:
+        """Use the credentials anew if their file was replaced."""
+        written_at_ns = self._written_at_ns()
+        if written_at_ns in (0, self._read_at_ns):
+            return
+        for arguments in self._arguments.values():
+            arguments["ssl_context"].load_cert_chain(self._own)
+        self._read_at_ns = written_at_ns
+
+    def _written_at_ns(self) -> int:
+        try:
+            return self._own.stat().st_mtime_ns
+        except FileNotFoundError:
+            return (
+                0  # Its node is being deleted, or was never given any: the handshake will say so.
+            )

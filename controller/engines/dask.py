@@ -4,6 +4,9 @@ It is a carrier only. Its scheduler is a process of its own, and everything that
 is switched off (`controller.engines.dask_settings`). One thread of ours runs the event loop of the
 client; whatever the engine knows lives in that loop (`controller.engines.carriage`).
 
+An engine with a folder outlives its service: the scheduler goes on when the service is killed, and
+the next engine in that folder attaches itself to it, with what ran or ended meanwhile.
+
 A scheduler that ends or falls silent loses time and nothing else: its attempts are reported lost, a
 new one starts at the same address, and the workers, which ended with the old one and were restarted
 by their node, join it.
@@ -14,24 +17,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import socket
 import tempfile
 import threading
 import time
+import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from distributed import Client
 
-from controller.engines import dask_settings
-from controller.engines.carriage import Carriage, lost
-from controller.engines.connection import DaskConnection, new_key_pair, security_of
-from controller.engines.launch import reserve_port, running_scheduler
-from controller.engines.scheduler import LOOKS_PER_LEASE, SchedulerSettings
+from controller.authority import Authority
+from controller.engines import dask_settings, launch
+from controller.engines.carriage import Carriage, Superseded
+from controller.engines.connection import RELOAD_S, DaskConnection, RenewableSecurity
+from controller.engines.endings import lost
+from controller.engines.scheduler import LOOKS_PER_LEASE, SchedulerRecord, SchedulerSettings
 from controller.errors import EngineError
-from controller.ports import PartWork, Report
+from controller.ports import AttemptListing, PartWork, Report
+from controller.processes import mark
 
 HOST = "127.0.0.1"
 """The scheduler listens here; nodes on other machines come with the cloud providers."""
@@ -39,10 +47,18 @@ HOST = "127.0.0.1"
 RESTART_WINDOW_S = 600.0
 """Restarts of the scheduler are counted over this time [s]."""
 
-CLOSE_S_MAX = 15.0
+CONNECT_S_MAX = 10.0
+"""A scheduler that runs and does not answer for this long is killed [s]."""
+
+ANSWER_S_MAX = 5.0
+"""The engine's own thread answers at once; if not by then, it has ended [s]."""
+
+CLOSE_S_MAX = 20.0
 """An engine that has not closed by then never will [s]; longer than its scheduler is given."""
 
 _log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 
 class DaskEngine:
@@ -52,11 +68,18 @@ class DaskEngine:
     ----------
     report : Report
         Is called in the engine's own thread, and must not block it.
+    folder : Path, optional
+        Where the scheduler is found again. With it, the scheduler outlives this object and this
+        process, and whoever has the engine must `acknowledge` what was reported. Without, all ends
+        with either.
+    authority : Authority, optional
+        Issues certificates; goes with the folder. By default one of the engine's own.
     lease_s : float
         A worker is given up when its heartbeat is older than this [s]. At least three heartbeats
         are waited for: 1.5 s with up to ten workers.
     orphan_s : float
-        A worker that cannot reach the scheduler for this long ends [s].
+        A worker that cannot reach the scheduler for this long ends [s]; so does a scheduler that
+        outlives its service, when none comes.
     restarts_max : int
         Restarts of the scheduler within ten minutes; one more is no accident, and the engine stops.
     on_hung : callable, optional
@@ -73,6 +96,8 @@ class DaskEngine:
         self,
         report: Report,
         *,
+        folder: Path | None = None,
+        authority: Authority | None = None,
         lease_s: float = 30.0,
         orphan_s: float = 300.0,
         restarts_max: int = 5,
@@ -82,20 +107,28 @@ class DaskEngine:
         dask_settings.apply(logging.CRITICAL)
         self._report = report
         self._lease_s = lease_s
+        self._orphan_s = orphan_s
         self._restarts_max = restarts_max
         self._on_hung = on_hung or (lambda _: None)
-        self._folder = tempfile.TemporaryDirectory(prefix="slackwater-engine-")
-        self._port = reserve_port(HOST)
-        certificate, key = new_key_pair()
+        self._outlives = folder is not None
+        self._private = None if folder else tempfile.TemporaryDirectory(prefix="slackwater-engine-")
+        self._folder = folder or Path(self._private.name if self._private else "")
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._authority = authority or Authority(self._folder / "tls")
+        self._security = RenewableSecurity(self._authority.credentials("service"))
+        self._name = uuid.uuid4().hex
+        self._reserved: socket.socket | None = None
+        port = self._choose_port()
         self.connection = DaskConnection(
-            address=f"tls://{HOST}:{self._port.getsockname()[1]}",
-            certificate=certificate,
-            key=key,
+            address=f"tls://{HOST}:{port}",
+            credentials=self._authority.credentials("scheduler"),
             orphan_s=orphan_s,
+            issue=self._authority.credentials,
         )
         self._carriage: Carriage | None = None
         self._fault: EngineError | None = None
         self._closing = asyncio.Event()
+        self._ending = not self._outlives
         self._loop = asyncio.new_event_loop()
         self._started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="dask-engine", daemon=True)
@@ -107,12 +140,13 @@ class DaskEngine:
             raise
 
     def submit(self, works: Sequence[PartWork]) -> None:
-        """Send a batch of attempts on their way.
+        """Send a batch of attempts on their way; those that are known already are left alone.
 
         Raises
         ------
         EngineError
-            The scheduler ended too often, and the engine carries no more.
+            The scheduler ended too often, or another service has taken it over: the engine carries
+            no more.
         """
         if self._fault:
             raise self._fault
@@ -122,17 +156,65 @@ class DaskEngine:
         """Forget an attempt; a part that runs already keeps its worker busy until it ends."""
         self._have_done(self._stop, part_id, attempt)
 
-    def close(self) -> None:
-        """Stop carrying and end the scheduler; what was under way is not reported any more."""
+    def acknowledge(self, attempts: Iterable[tuple[str, int]]) -> None:
+        """Note that the ends of these attempts are written down, and need not be told again."""
+        self._have_done(self._acknowledge, tuple(attempts))
+
+    def attempts(self) -> tuple[AttemptListing, ...]:
+        """Return the attempts that are under way, or have ended and are not acknowledged."""
+        return self._answer(lambda: self._carriage.attempts() if self._carriage else (), ())
+
+    def workers(self) -> dict[str, int]:
+        """Return how many workers of each node have joined; nodes without are left out."""
+        return self._answer(lambda: self._carriage.workers() if self._carriage else {}, {})
+
+    def close(self, *, end: bool | None = None) -> None:
+        """Stop carrying; what was under way is not reported any more.
+
+        Parameters
+        ----------
+        end : bool, optional
+            End the scheduler, and all that runs on it. By default only one without a folder ends.
+        """
+        if end is not None:
+            self._ending = end
         self._have_done(self._closing.set)
         self._thread.join(CLOSE_S_MAX)
-        self._port.close()
-        self._folder.cleanup()
+        if self._reserved:
+            self._reserved.close()
+        if self._private:
+            self._private.cleanup()
+
+    def _choose_port(self) -> int:
+        """Return where the scheduler is or will be, at best where workers look for it already."""
+        before = launch.recorded(self._folder)
+        if before is None:
+            self._reserved = launch.reserve_port(HOST)
+        elif not before.process.runs():
+            try:
+                self._reserved = launch.reserve_port(HOST, launch.port_of(before.address))
+            except OSError:
+                self._reserved = launch.reserve_port(HOST)
+        else:
+            return launch.port_of(before.address)
+        port: int = self._reserved.getsockname()[1]
+        return port
 
     def _have_done(self, act: Callable[..., None], *given: object) -> None:
         """Have something done in the engine's own thread; nothing once that has ended."""
         with contextlib.suppress(RuntimeError):  # The loop is closed.
             self._loop.call_soon_threadsafe(act, *given)
+
+    def _answer(self, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
+        """Return what the engine's own thread knows."""
+        if not self._thread.is_alive():
+            return otherwise
+        answered: Future[Answer] = Future()
+        self._have_done(lambda: answered.set_result(ask()))
+        try:
+            return answered.result(ANSWER_S_MAX)
+        except TimeoutError:
+            return otherwise
 
     def _submit(self, works: Sequence[PartWork]) -> None:
         if self._carriage:
@@ -146,9 +228,17 @@ class DaskEngine:
         if self._carriage:
             self._carriage.stop(part_id, attempt)
 
+    def _acknowledge(self, attempts: Sequence[tuple[str, int]]) -> None:
+        if self._carriage:
+            self._carriage.acknowledge(attempts)
+
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._carry())
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._carry())
+        finally:
+            if not self._started.done():
+                self._started.set_exception(EngineError("the engine's own thread has ended"))
 
     async def _carry(self) -> None:
         """Carry with one scheduler after the other, until closed or one too many has ended."""
@@ -157,6 +247,11 @@ class DaskEngine:
             while not self._closing.is_set():
                 try:
                     await self._carry_with_one()
+                except Superseded as fault:
+                    self._ending = False  # It is another's now.
+                    raise EngineError(
+                        str(fault), fix="Let one service run on this folder"
+                    ) from fault
                 except (EngineError, OSError) as loss:
                     losses.append(time.monotonic())
                     self._judge(loss, losses)
@@ -170,7 +265,7 @@ class DaskEngine:
 
     def _judge(self, loss: Exception, losses: Sequence[float]) -> None:
         """Decide after the loss of a scheduler whether there is another one; raise when not."""
-        if not self._started.done():
+        if not self._started.done() and not self._outlives:
             raise EngineError(f"the engine cannot start: {loss}") from loss
         if len(losses) > self._restarts_max and losses[-1] - losses[0] < RESTART_WINDOW_S:
             raise EngineError(
@@ -180,62 +275,108 @@ class DaskEngine:
 
     async def _carry_with_one(self) -> None:
         """Carry with one scheduler until the engine closes; raise when the scheduler is lost."""
-        async with self._scheduler() as process, self._client() as client:
-            carriage = Carriage(client, self._report, self._on_hung)
-            self._carriage = carriage
-            if not self._started.done():
-                self._started.set_result(None)
-            loss = await self._end_of(process, carriage)
-            self._carriage = None
-            carriage.close(loss)
-            if loss is not None:
-                raise EngineError(loss)  # Raised here, for then the client does not wait for it.
+        record = await self._scheduler()
+        keeps = True
+        try:
+            async with self._client() as client:
+                carriage = Carriage(client, self._report, self._on_hung)
+                if self._outlives:
+                    await carriage.attach(self._name, self._lease_s, self._orphan_s)
+                self._carriage = carriage
+                if not self._started.done():
+                    self._started.set_result(None)
+                loss = await self._end_of(record, carriage)
+                self._carriage = None
+                if loss is None:
+                    await carriage.settle()
+                carriage.close(str(loss) if loss else None)
+                if loss is not None:
+                    raise loss  # Raised here, for then the client does not wait for it.
+        except Superseded:
+            raise
+        except (EngineError, OSError):
+            # It is gone, silent or not to be reached: whatever is left of it must not stay.
+            keeps = False
+            raise
+        finally:
+            if self._ending or not keeps:
+                await launch.end(record.process)
 
-    def _scheduler(self) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    async def _scheduler(self) -> SchedulerRecord:
+        """Return the scheduler of the folder, started if none runs there."""
+        port = launch.port_of(self.connection.address)
+        if self._outlives:
+            record = await launch.standing_scheduler(self._folder)
+            if record is not None and launch.port_of(record.address) == port:
+                return record
+        if self._reserved is None:
+            self._reserved = launch.reserve_port(HOST, port)
         settings = SchedulerSettings(
             host=HOST,
-            port=self._port.getsockname()[1],
-            certificate=self.connection.certificate,
-            key=self.connection.key,
+            port=port,
+            credentials=self._authority.credentials("scheduler"),
             lease_s=self._lease_s,
-            folder=self._folder.name,
+            orphan_s=self._orphan_s,
+            owner=None if self._outlives else mark(os.getpid()),
         )
-        return running_scheduler(settings, Path(self._folder.name, "scheduler.log"))
+        return await launch.start(settings, self._folder)
 
     def _client(self) -> Client:
         return Client(
             self.connection.address,
-            security=security_of(self.connection.certificate, self.connection.key),
+            security=self._security,
             asynchronous=True,
             set_as_default=False,
+            timeout=CONNECT_S_MAX,
         )
 
-    async def _end_of(self, process: asyncio.subprocess.Process, carriage: Carriage) -> str | None:
-        """Wait until the engine closes (None), or its scheduler ends or falls silent (in words)."""
-        ends = [self._closed(), exited(process), fell_silent(carriage, self._lease_s)]
+    async def _end_of(self, record: SchedulerRecord, carriage: Carriage) -> Exception | None:
+        """Wait until the engine closes (None), or its scheduler is lost to it, and how."""
+        ends: list[Coroutine[Any, Any, Exception | None]] = [
+            self._closed(),
+            superseded(carriage),
+            exited(record),
+            fell_silent(carriage, self._lease_s),
+            self._renew(),
+        ]
         tasks = [asyncio.create_task(end) for end in ends]
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
-        loss = min(done, key=tasks.index).result()
-        if loss is not None and process.returncode is None:
-            process.kill()
-        return loss
+        return min(done, key=tasks.index).result()
 
     async def _closed(self) -> None:
         await self._closing.wait()
 
+    async def _renew(self) -> None:
+        """Keep the certificates of service and scheduler good; a scheduler reads its own again."""
+        while True:
+            await asyncio.sleep(RELOAD_S)
+            try:
+                for name in ("service", "scheduler"):
+                    self._authority.credentials(name)
+                self._security.reload()
+            except OSError as error:  # There is a month to mend it.
+                _log.warning("certificates are not renewed: %s", error)
 
-async def exited(process: asyncio.subprocess.Process) -> str:
+
+async def exited(record: SchedulerRecord) -> EngineError:
     """Wait for the scheduler's end and tell it in words."""
-    return f"the scheduler ended with exit code {await process.wait()}"
+    await launch.gone(record.process)
+    return EngineError("the scheduler ended")
 
 
-async def fell_silent(carriage: Carriage, lease_s: float) -> str:
+async def superseded(carriage: Carriage) -> Superseded:
+    """Wait until another service takes the scheduler over."""
+    await carriage.taken_over.wait()
+    return Superseded("another service has taken the engine over")
+
+
+async def fell_silent(carriage: Carriage, lease_s: float) -> EngineError:
     """Wait until nothing is heard of the scheduler for the time of a lease; tell it in words."""
     silent_looks = 0
     while silent_looks < LOOKS_PER_LEASE:
         # Looks are counted, not seconds: when this process was held up, the scheduler was not.
         await asyncio.sleep(lease_s / LOOKS_PER_LEASE)
         silent_looks = 0 if carriage.heard() else silent_looks + 1
-    return f"the scheduler was not heard for {lease_s:.0f} s"
+    return EngineError(f"the scheduler was not heard for {lease_s:.0f} s")

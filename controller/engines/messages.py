@@ -40,10 +40,11 @@ class WorkerEnding(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class PartDone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A part has left its fragment, `run_s` after it began [s]."""
+    """A part has left its fragment, `run_s` after it began [s], on the worker of this name."""
 
     part_id: str
     attempt: int
+    name: str
     run_s: float
     fragment: Fragment
 
@@ -57,10 +58,61 @@ class PartRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     retry: bool
 
 
-Message = Roster | WorkerHung | WorkerEnding | PartDone | PartRefused
+class PartLost(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A part's worker is gone, and the part with it; only the scheduler says so."""
+
+    part_id: str
+    attempt: int
+    reason: str
 
 
-def to_wire(message: Message) -> object:
+End = PartDone | PartRefused | PartLost
+
+
+class PartOver(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A part that an earlier service sent has left its worker, whose name is told, and how."""
+
+    name: str
+    end: End
+
+
+class TakenOver(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A service has attached itself to the scheduler: any other one has to stop."""
+
+    service: str
+
+
+Message = Roster | WorkerHung | WorkerEnding | PartDone | PartRefused | PartOver | TakenOver
+
+
+class Carried(msgspec.Struct, frozen=True, kw_only=True):
+    """A part that was sent and has not ended, and the name of the worker it was sent to."""
+
+    part_id: str
+    attempt: int
+    name: str
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scheduler holds for the service that attaches itself.
+
+    Parameters
+    ----------
+    roster : Roster
+    carried : list of Carried
+    ended : list of End
+        Ends that nobody has acknowledged, in their order.
+    hung : dict of str to str
+        Workers whose lease ended while nobody heard, and why.
+    """
+
+    roster: Roster
+    carried: list[Carried]
+    ended: list[End]
+    hung: dict[str, str]
+
+
+def to_wire(message: msgspec.Struct) -> object:
     """Return a message as Dask can carry it."""
     return msgspec.to_builtins(message)
 
@@ -69,3 +121,8 @@ def from_wire(carried: object) -> Message:
     """Return the message that was carried."""
     message: Message = msgspec.convert(carried, Message)
     return message
+
+
+def held_from_wire(carried: object) -> Held:
+    """Return what a scheduler holds."""
+    return msgspec.convert(carried, Held)

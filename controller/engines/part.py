@@ -43,12 +43,15 @@ def pack(work: PartWork) -> bytes:
 
 def run_part(part_id: str, attempt: int, packed: bytes, limit_s: float) -> None:
     """Run one part in this worker and tell its end; errors that are not ours, Dask tells."""
-    answer = answer_of(part_id, attempt, packed, limit_s)
-    get_worker().log_event(TOPIC, to_wire(answer))
+    worker = get_worker()
+    answer = answer_of(part_id, attempt, packed, limit_s, str(worker.name))
+    worker.log_event(TOPIC, to_wire(answer))
 
 
-def answer_of(part_id: str, attempt: int, packed: bytes, limit_s: float) -> PartDone | PartRefused:
-    """Run one part; return what is to be told."""
+def answer_of(
+    part_id: str, attempt: int, packed: bytes, limit_s: float, name: str
+) -> PartDone | PartRefused:
+    """Run one part on the worker of this name; return what is to be told."""
     extract, order = pickle.loads(packed)
     began = time.perf_counter()
     try:
@@ -61,7 +64,7 @@ def answer_of(part_id: str, attempt: int, packed: bytes, limit_s: float) -> Part
         name = f"{extract.__module__}.{extract.__qualname__}"
         reason = f"{name} returned {type(fragment).__name__}, not a Fragment"
         return PartRefused(part_id=part_id, attempt=attempt, reason=reason, retry=False)
-    return PartDone(part_id=part_id, attempt=attempt, run_s=run_s, fragment=fragment)
+    return PartDone(part_id=part_id, attempt=attempt, name=name, run_s=run_s, fragment=fragment)
 
 
 @contextlib.contextmanager

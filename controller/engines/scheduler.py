@@ -1,15 +1,21 @@
 """The scheduler process: Dask's scheduler, with leases and a roster that its engine can hear.
 
-It speaks to the engine that started it through two pipes: the engine writes one line of settings to
-its standard input and one line of answer comes back on standard output; the scheduler ends at the
-engine's second line, or when that pipe closes because the engine is gone. All else goes over TLS.
+It is started with one file of settings and writes one of its own when it can be reached: where, and
+which process it is. It ends when it is told to (SIGTERM); one that belongs to a single run, when
+the process of that run is gone; one that outlives its service, when no service has been attached to
+it for `orphan_s`. A lock on its folder says that it runs, so that there is never a second one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
+import signal
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,10 +26,25 @@ from distributed.scheduler import heartbeat_interval
 from distributed.versions import get_versions
 from tornado.ioloop import PeriodicCallback
 
+from controller.authority import Credentials
 from controller.build import VERSION
 from controller.engines import dask_settings
-from controller.engines.connection import security_of
-from controller.engines.messages import TOPIC, Message, Roster, WorkerHung, to_wire
+from controller.engines.connection import RELOAD_S, RenewableSecurity
+from controller.engines.ledger import Ledger
+from controller.engines.messages import (
+    TOPIC,
+    Held,
+    Message,
+    PartDone,
+    PartRefused,
+    Roster,
+    TakenOver,
+    WorkerEnding,
+    WorkerHung,
+    from_wire,
+    to_wire,
+)
+from controller.processes import ProcessMark, mark
 
 LOOKS_PER_LEASE = 8
 """Leases are looked at so often in their time: a hung worker is told at most 12 % late."""
@@ -35,19 +56,51 @@ HEARTBEATS_PER_LEASE_MIN = 3
 """A lease outlives this many heartbeats, however many workers there are and so however rare they
 are: one that is late is no sign of death."""
 
+EPITAPHS_MAX = 1000
+"""Reasons of ended workers that are remembered; each is wanted for moments only."""
+
+SILENT_SERVICE_S_MIN = 30.0
+"""A service that is connected gives a sign of life every 5 s; it is not given up sooner [s]."""
+
+FAREWELL_S = 0.5
+"""So long a service that was replaced has to hear of it [s], before its connection is cut."""
+
+SETTINGS, RECORD, LOCK = "settings.json", "scheduler.json", "scheduler.lock"
+
 SAME_VERSIONS = ("python", "dask", "distributed", "cloudpickle", "msgpack", "slackwater")
 """What must be the same on both sides, for they exchange pickles."""
 
 
 class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine tells its scheduler, on standard input."""
+    """What the engine tells its scheduler, in a file.
+
+    Parameters
+    ----------
+    host : str
+    port : int
+    credentials : Credentials
+    lease_s : float
+        A worker whose heartbeat is older is given up [s].
+    orphan_s : float
+        Without a service for this long, it ends [s].
+    owner : ProcessMark or None
+        The process that it ends with; None outlives its service, and keeps a ledger.
+    """
 
     host: str
     port: int
-    certificate: str
-    key: str
+    credentials: Credentials
     lease_s: float
-    folder: str
+    orphan_s: float
+    owner: ProcessMark | None
+
+
+class SchedulerRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scheduler says of itself once it can be reached."""
+
+    address: str
+    process: ProcessMark
+    versions: dict[str, str]
 
 
 def own_versions() -> dict[str, str]:
@@ -59,12 +112,32 @@ def own_versions() -> dict[str, str]:
 class PartScheduler(Scheduler):
     """Dask's scheduler that refuses another version's workers and ends the lease of silent ones."""
 
-    def __init__(self, *, lease_s: float, **settings: Any) -> None:
-        super().__init__(plugins=[Doorkeeper()], **settings)
-        self._lease_s = lease_s
+    def __init__(self, ours: SchedulerSettings, **settings: Any) -> None:
+        self.unwanted = asyncio.Event()
+        self._lease_s = ours.lease_s
+        self._orphan_s = ours.orphan_s
+        self._owner = ours.owner
         self._looked_at = time.monotonic()
-        look_s = min(LOOK_S_MAX, lease_s / LOOKS_PER_LEASE)
-        self.periodic_callbacks["look"] = PeriodicCallback(self.look, look_s * 1000)
+        self._alone_s = 0.0
+        self._hung: dict[str, str] = {}
+        self._epitaphs: dict[str, str] = {}
+        self._ledger: Ledger | None = None
+        security = RenewableSecurity(ours.credentials)
+        super().__init__(plugins=[Doorkeeper()], security=security, **settings)
+        if not ours.owner:
+            self._keep_ledger()
+        self._look_s = min(LOOK_S_MAX, ours.lease_s / LOOKS_PER_LEASE)
+        self.periodic_callbacks["look"] = PeriodicCallback(self.look, self._look_s * 1000)
+        self.periodic_callbacks["renew"] = PeriodicCallback(security.reload, RELOAD_S * 1000)
+
+    def _keep_ledger(self) -> None:
+        self._ledger = Ledger(self, self.tell, self.epitaph)
+        self.add_plugin(self._ledger)
+        self.handlers |= {
+            "attach": self.attach,
+            "acknowledge": self._ledger.acknowledge_parts,
+            "take_back": self._ledger.take_back_parts,
+        }
 
     def start_http_server(self, *args: Any, **settings: Any) -> None:
         """Start none: the only port is the one behind TLS."""
@@ -84,9 +157,59 @@ class PartScheduler(Scheduler):
         self.tell_roster()
 
     async def look(self) -> None:
-        """Look after the leases, and tell who is there."""
+        """Look after the leases and whether anybody wants this scheduler; tell who is there."""
         await self.end_leases()
         self.tell_roster()
+        if self._owner:
+            orphaned = not self._owner.runs()
+        else:
+            # Looks are counted, not seconds: when this process was held up, so were its services.
+            self._alone_s = 0.0 if self.is_attached() else self._alone_s + self._look_s
+            orphaned = self._alone_s >= self._orphan_s
+        if orphaned:
+            self.unwanted.set()
+
+    def is_attached(self) -> bool:
+        """Return whether a service is there that gives signs of life."""
+        now = time.time()
+        silent_s_max = max(self._orphan_s, SILENT_SERVICE_S_MIN)
+        return any(
+            now - self.clients[client].last_seen < silent_s_max
+            for client in self.client_comms
+            if client in self.clients
+        )
+
+    async def attach(self, client: str, service: str, lease_s: float, orphan_s: float) -> object:
+        """Let a service take this scheduler over, as its only one; return what is held for it."""
+        assert self._ledger is not None
+        self._lease_s, self._orphan_s, self._alone_s = lease_s, orphan_s, 0.0
+        self.tell(TakenOver(service=service))
+        for other in [each for each in self.client_comms if each != client]:
+            # What was told just now may be on its way, but a service that hangs holds up nobody.
+            self._ongoing_background_tasks.call_later(FAREWELL_S, self.cut_off, other)
+        self.subscribe_topic(TOPIC, client)
+        carried, ended = self._ledger.adopt()
+        hung, self._hung = self._hung, {}
+        return to_wire(Held(roster=self.roster(), carried=carried, ended=ended, hung=hung))
+
+    async def cut_off(self, client: str) -> None:
+        """End the connection of a service that another one has replaced."""
+        if client in self.client_comms:
+            self.client_comms[client].abort()
+
+    def log_event(self, topic: str | Sequence[str], msg: Any) -> None:  # type: ignore[override]
+        """Pass on what is told, and note what must not be lost with a service that is away."""
+        if topic == TOPIC and self._ledger:
+            match from_wire(msg):
+                case PartDone() | PartRefused() as receipt:
+                    self._ledger.note(receipt)
+                case WorkerEnding(name=name, reason=reason):
+                    remember(self._epitaphs, name, reason)
+        super().log_event(topic, msg)
+
+    def epitaph(self, name: str) -> str:
+        """Return in words why a worker ended."""
+        return f"worker {name} ended: {self._epitaphs.get(name, 'killed, crashed or cut off')}"
 
     async def end_leases(self) -> None:
         """Remove the workers whose heartbeat is older than their lease, and say so."""
@@ -102,14 +225,21 @@ class PartScheduler(Scheduler):
             silent_s = now - worker.last_seen
             if silent_s > lease_s:
                 reason = f"no sign of life for {silent_s:.1f} s"
-                self.tell(WorkerHung(name=str(worker.name), reason=reason))
+                name = str(worker.name)
+                remember(self._hung, name, reason)
+                remember(self._epitaphs, name, reason)
+                self.tell(WorkerHung(name=name, reason=reason))
                 await self.remove_worker(worker.address, stimulus_id=f"lease-{now}")
 
     def tell_roster(self) -> None:
         """Tell who is there."""
+        self.tell(self.roster())
+
+    def roster(self) -> Roster:
+        """Return who is there."""
         present = {str(each.name): each.address for each in self.workers.values()}
         running = {str(each.name): each.address for each in self.running}
-        self.tell(Roster(present=present, running=running))
+        return Roster(present=present, running=running)
 
     def tell(self, message: Message) -> None:
         """Tell the engine."""
@@ -117,7 +247,7 @@ class PartScheduler(Scheduler):
 
 
 class Doorkeeper(SchedulerPlugin):
-    """Has the roster told when a worker comes or goes."""
+    """Has the roster told when a worker comes or goes; sees services off."""
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """See a worker come; it takes parts when its status says so."""
@@ -129,6 +259,17 @@ class Doorkeeper(SchedulerPlugin):
         assert isinstance(scheduler, PartScheduler)
         scheduler.tell_roster()
 
+    def remove_client(self, scheduler: Scheduler, client: str) -> None:
+        """See a service go, and tell it nothing more."""
+        scheduler.unsubscribe_topic(TOPIC, client)
+
+
+def remember(reasons: dict[str, str], name: str, reason: str) -> None:
+    """Note the reason of a worker's end; the oldest is forgotten."""
+    reasons[name] = reason
+    if len(reasons) > EPITAPHS_MAX:
+        del reasons[next(iter(reasons))]
+
 
 def version_skew(ours: dict[str, str], theirs: dict[str, str]) -> str:
     """Return in words what differs between scheduler and worker, empty when nothing does."""
@@ -139,31 +280,45 @@ def version_skew(ours: dict[str, str], theirs: dict[str, str]) -> str:
     )
 
 
-async def serve(settings: SchedulerSettings, until: asyncio.StreamReader) -> None:
-    """Run a scheduler until the engine says another line, or is gone and the pipe closes."""
+async def serve(settings: SchedulerSettings, folder: Path) -> None:
+    """Run a scheduler until it is told to end, or nobody wants it any more."""
     scheduler = PartScheduler(
-        lease_s=settings.lease_s,
+        settings,
         host=settings.host,
         port=settings.port,
         protocol="tls",
-        security=security_of(settings.certificate, settings.key),
         dashboard=False,
-        local_directory=settings.folder,
+        local_directory=str(folder),
         extensions={},
     )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, scheduler.unwanted.set)
     async with scheduler:
-        print(scheduler.address, flush=True)  # noqa: T201
-        await until.readline()
+        record = SchedulerRecord(
+            address=scheduler.address, process=mark(os.getpid()), versions=own_versions()
+        )
+        write_record(folder / RECORD, record)
+        await scheduler.unwanted.wait()
 
 
-async def _main() -> None:
-    until = asyncio.StreamReader(limit=2**20)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(until), sys.stdin)
-    settings = msgspec.json.decode(await until.readline(), type=SchedulerSettings)
-    await serve(settings, until)
+def write_record(path: Path, record: msgspec.Struct) -> None:
+    """Write a file whole: who reads sees the old one or the new one."""
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(msgspec.json.encode(record))
+    draft.replace(path)
+
+
+def main(folder: Path) -> None:
+    """Be the scheduler of a folder, unless there is one."""
+    lock = (folder / LOCK).open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("another scheduler runs in this folder")
+    settings = msgspec.json.decode((folder / SETTINGS).read_bytes(), type=SchedulerSettings)
+    asyncio.run(serve(settings, folder))
+    lock.close()
 
 
 if __name__ == "__main__":
     dask_settings.apply()
-    asyncio.run(_main())
+    main(Path(sys.argv[1]))

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from distributed import Status, Worker
 from distributed.comm.addressing import get_address_host
 from distributed.utils import get_ip
+from tornado.ioloop import PeriodicCallback
 
 from controller.engines import dask_settings
-from controller.engines.connection import security_of
+from controller.engines.connection import RELOAD_S, RenewableSecurity
 from controller.engines.messages import TOPIC, WorkerEnding, to_wire
 from controller.engines.scheduler import own_versions
 from controller.errors import EngineError
@@ -68,6 +69,7 @@ def work(connection: DaskConnection, worker_name: str, folder: Path) -> None:
 
 
 async def _work(connection: DaskConnection, worker_name: str, folder: Path) -> None:
+    security = _security(connection, worker_name)
     worker = PartWorker(
         connection.address,
         name=worker_name,
@@ -77,10 +79,11 @@ async def _work(connection: DaskConnection, worker_name: str, folder: Path) -> N
         memory_limit=0,
         extensions={},
         local_directory=str(folder),
-        security=security_of(connection.certificate, connection.key),
+        security=security,
         death_timeout=connection.orphan_s,
         startup_information={"slackwater_versions": lambda _: own_versions()},
     )
+    worker.periodic_callbacks["renew"] = PeriodicCallback(security.reload, RELOAD_S * 1000)
     joining = asyncio.ensure_future(_join(worker, connection))
     tasks: set[asyncio.Task[None]] = set()  # The loop itself holds its tasks only weakly.
 
@@ -98,6 +101,19 @@ async def _work(connection: DaskConnection, worker_name: str, folder: Path) -> N
     with contextlib.suppress(asyncio.CancelledError):
         await joining
         await worker.finished()  # type: ignore[no-untyped-call]
+
+
+def _security(connection: DaskConnection, worker_name: str) -> RenewableSecurity:
+    own = connection.credentials.own
+    security = RenewableSecurity(connection.credentials)
+    try:
+        security.get_listen_args("worker")
+    except OSError as error:  # Of which the faults of certificates are, too.
+        raise EngineError(
+            f"worker {worker_name} has no good credentials in {own}: {error}",
+            fix="Its node ends; new ones are given new credentials",
+        ) from error
+    return security
 
 
 async def _join(worker: PartWorker, connection: DaskConnection) -> None:

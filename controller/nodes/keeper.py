@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 from controller.errors import NodeError
@@ -20,6 +21,14 @@ MISSES_MAX = 3
 """A node that so many listings in a row do not show has vanished; one may be a cloud's lag."""
 
 NodeCommand = ProvisionNode | SetWorkers | RemoveNode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """Nodes that an earlier service has asked for, and that it has asked to go."""
+
+    standing: tuple[str, ...]
+    leaving: tuple[str, ...]
 
 
 class NodeKeeper:
@@ -37,7 +46,7 @@ class NodeKeeper:
         self._provider = provider
         self._report = report
         self._poll_s = poll_s
-        self._inbox: queue.SimpleQueue[NodeCommand | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[NodeCommand | Expected | None] = queue.SimpleQueue()
         self._misses: dict[str, int] = {}
         self._leaving: set[str] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="node-keeper")
@@ -52,6 +61,10 @@ class NodeKeeper:
         if self._keeping.done():
             self._keeping.result()
         self._inbox.put(command)
+
+    def expect(self, standing: Iterable[str], leaving: Iterable[str]) -> None:
+        """Learn which nodes an earlier service has asked for, and which it has asked to go."""
+        self._inbox.put(Expected(standing=tuple(standing), leaving=tuple(leaving)))
 
     def close(self) -> None:
         """Stop keeping; nodes stay as they are."""
@@ -71,6 +84,10 @@ class NodeKeeper:
                 continue
             if command is None:
                 return
+            if isinstance(command, Expected):
+                self._misses |= dict.fromkeys(command.standing, 0)
+                self._leaving |= set(command.leaving)
+                continue
             self._guarded(command.node_id, partial(self._do, command))
 
     def _do(self, command: NodeCommand) -> None:

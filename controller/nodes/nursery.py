@@ -4,8 +4,9 @@ Importing Dask and netCDF4 costs a worker more than all the rest of its start; f
 that has them, it joins in a tenth of a second. The nursery has one thread and nothing else to do,
 so forking it is safe.
 
-It ends when the pipe from its provider closes, be it that the provider was killed, and its nodes
-end with it.
+It ends when the pipe from its provider closes, be it that the provider was killed. Its nodes end
+with it, but for those that are to outlive their service: they see for themselves how long they are
+wanted (`controller.nodes.supervisor`).
 """
 
 from __future__ import annotations
@@ -43,9 +44,11 @@ class Nursery:
         To import before the first fork; one that is missing is missed when a part needs it.
     log : Path
         Takes what the process writes.
+    outlived : bool
+        Its nodes do not end with it.
     """
 
-    def __init__(self, modules: tuple[str, ...], log: Path) -> None:
+    def __init__(self, modules: tuple[str, ...], log: Path, *, outlived: bool = False) -> None:
         self._requests, theirs = multiprocessing.Pipe()
         path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with theirs, log.open("ab") as output:
@@ -59,7 +62,7 @@ class Nursery:
                 start_new_session=True,
                 env=without_settings(os.environ) | ONE_THREAD | path,
             )
-        self._requests.send(modules)
+        self._requests.send((modules, outlived))
 
     def start(self, start: NodeStart) -> None:
         """Have a node started.
@@ -72,7 +75,7 @@ class Nursery:
         self._requests.send(start)
 
     def close(self) -> None:
-        """End the process, and with it the nodes that it started."""
+        """End the process, and with it the nodes that it started, unless they outlive it."""
         self._requests.close()
         try:
             self._process.wait(END_S_MAX)
@@ -83,7 +86,8 @@ class Nursery:
 
 def serve(requests: Connection[Any, Any]) -> None:
     """Import and fork as asked, until nobody can ask any more."""
-    preload(requests.recv())
+    modules, outlived = requests.recv()
+    preload(modules)
     forking = multiprocessing.get_context("fork")
     life, held = os.pipe()
 
@@ -97,6 +101,8 @@ def serve(requests: Connection[Any, Any]) -> None:
         while True:
             forking.Process(target=become, args=(requests.recv(),)).start()
     os.close(held)
+    if outlived:
+        os._exit(0)  # Else it would wait for its nodes.
 
 
 def preload(modules: tuple[str, ...]) -> None:

@@ -2,7 +2,8 @@
 
 The registry is a folder with a folder per node; it holds all that is known of the nodes, so any
 provider on the same registry finds, resizes and deletes what another one made. The nodes live as
-long as the provider that made them: see `controller.nodes.nursery`.
+long as the provider that made them (see `controller.nodes.nursery`), or outlive it: then they end
+by themselves when no provider comes back to their registry.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import re
 import shutil
 import signal
@@ -22,9 +24,19 @@ from pathlib import Path
 from controller.errors import NodeError, NodeFault
 from controller.nodes import cgroup
 from controller.nodes.nursery import Nursery
-from controller.nodes.records import DELETION, STANDING, WANTED, Standing, Wanted, read, write
+from controller.nodes.records import (
+    ATTACHED,
+    DELETION,
+    STANDING,
+    WANTED,
+    Standing,
+    Wanted,
+    read,
+    write,
+)
 from controller.nodes.supervisor import NodeStart
 from controller.ports import NodeListing, NodeState, WorkerConnection, node_of
+from controller.processes import mark
 from planner.model import NodeOffer
 
 START_S_MAX = 60.0
@@ -34,6 +46,9 @@ OWN_BOOT_S = 0.5
 """From request to joined, beside what a node type declares [s]; measured 0.2 to 1."""
 
 CLOSE_POLL_S = 0.02
+
+RENEW_S = 3600.0
+"""It is looked so often whether a node's certificate is due [s]; it is, a month before its end."""
 
 NODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """A node's id names its folder."""
@@ -109,6 +124,9 @@ class ProcessNodes:
         Restarts for each of a node's workers in a minute; one more, and the node is broken.
     end_s_max : float
         A worker that was told to end, by resizing or deletion, is killed after this time [s].
+    orphan_s : float, optional
+        The nodes outlive this provider and its process, and end when no other one has been there
+        for this long [s]; needs a folder. By default they end with it.
 
     Attributes
     ----------
@@ -132,7 +150,9 @@ class ProcessNodes:
         reachable_urls: Sequence[str] = (),
         restarts_max: int = 5,
         end_s_max: float = 5.0,
+        orphan_s: float | None = None,
     ) -> None:
+        assert folder or orphan_s is None, "nobody would find nodes in a private folder again"
         self._connection = connection
         self._types = {node_type.name: node_type for node_type in node_types}
         self._private = None if folder else tempfile.TemporaryDirectory(prefix="slackwater-nodes-")
@@ -142,6 +162,10 @@ class ProcessNodes:
         self._reachable_urls = tuple(reachable_urls)
         self._restarts_max = restarts_max
         self._end_s_max = end_s_max
+        self._orphan_s = orphan_s
+        if orphan_s is not None:
+            write(self._registry / ATTACHED, mark(os.getpid()))
+        self._renew_at = time.monotonic() + RENEW_S
         self._nursery = self._new_nursery()
         wants_quota = any(node_type.cpu_quota for node_type in node_types)
         self.quota_fault = cgroup.fault() if wants_quota else ""
@@ -205,9 +229,11 @@ class ProcessNodes:
 
     def list_nodes(self) -> tuple[NodeListing, ...]:
         """Return the nodes in the registry, as their processes are now."""
-        folders = sorted(self._registry.glob("*"))
-        listings = [listing(folder) for folder in folders if NODE_ID.fullmatch(folder.name)]
-        return tuple(each for each in listings if each)
+        folders = self._folders()
+        if time.monotonic() >= self._renew_at:
+            self._renew_at = time.monotonic() + RENEW_S
+            self._renew(folders)
+        return tuple(each for each in map(listing, folders) if each)
 
     def delete(self, node_id: str) -> bool:
         """Ask for a node's end; return True once neither a process nor a record of it is left."""
@@ -236,9 +262,16 @@ class ProcessNodes:
         if standing and worker_name in standing.workers:
             standing.workers[worker_name].send(signal.SIGKILL)
 
-    def close(self) -> None:
-        """Delete all nodes in the registry, and end all processes."""
-        leaving = [each.node_id for each in self.list_nodes()]
+    def close(self, *, end: bool | None = None) -> None:
+        """End all processes.
+
+        Parameters
+        ----------
+        end : bool, optional
+            Delete all nodes in the registry; by default, unless they outlive this provider.
+        """
+        ending = self._orphan_s is None if end is None else end
+        leaving = [each.node_id for each in self.list_nodes()] if ending else []
         give_up_at = time.monotonic() + 4 * self._end_s_max
         while leaving and time.monotonic() < give_up_at:
             leaving = [node_id for node_id in leaving if not self.delete(node_id)]
@@ -283,17 +316,32 @@ class ProcessNodes:
             return False
         return True
 
+    def _folders(self) -> list[Path]:
+        return [each for each in sorted(self._registry.glob("*")) if NODE_ID.fullmatch(each.name)]
+
+    def _renew(self, folders: Sequence[Path]) -> None:
+        """Renew the credentials of the nodes where that is due; their workers read them again."""
+        for folder in folders:
+            try:
+                self._connection.of_node(folder.name, folder.resolve())
+            except FileNotFoundError:
+                pass  # It has just gone.
+            except OSError as error:
+                # There is a month to mend it; the listing must not fail for that.
+                _log.warning("node %s: its certificate is not renewed: %s", folder.name, error)
+
     def _node_start(self, folder: Path, kind: ProcessNodeType) -> NodeStart:
         return NodeStart(
             node_id=folder.name,
             folder=folder.resolve(),
-            connection=self._connection,
+            connection=self._connection.of_node(folder.name, folder.resolve()),
             boot_s=kind.boot_s,
             cpu_quota=kind.cpu_quota,
             reachable_urls=self._reachable_urls,
             restarts_max=self._restarts_max,
             end_s_max=self._end_s_max,
             shared_reads_mb=kind.shared_reads_mb,
+            orphan_s=self._orphan_s,
         )
 
     def _start(self, start: NodeStart) -> None:
@@ -306,7 +354,8 @@ class ProcessNodes:
             self._nursery.start(start)
 
     def _new_nursery(self) -> Nursery:
-        return Nursery(self._preload, self._registry / ".nursery.log")
+        outlived = self._orphan_s is not None
+        return Nursery(self._preload, self._registry / ".nursery.log", outlived=outlived)
 
 
 def listing(folder: Path) -> NodeListing | None:

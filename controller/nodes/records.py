@@ -1,15 +1,11 @@
 """What a folder of the registry says about one node on this machine, and which processes it has.
 
 Each file has one writer: the provider writes what is wanted, the node's supervisor what stands. The
-truth about a process is the process itself, so a record names it by number and start time, and is
-believed only while such a process runs.
+truth about a process is the process itself (`controller.processes`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -17,29 +13,15 @@ from typing import TypeVar
 import msgspec
 
 from controller.ports import NodeState
+from controller.processes import ProcessMark
 
 WANTED = "wanted.json"
 STANDING = "standing.json"
 DELETION = "deletion"
 """This empty file says that the node is to go; its age, since when."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessMark:
-    """One process of this machine, for ever: its number and its start time [ticks since boot]."""
-
-    pid: int
-    started: int
-
-    def runs(self) -> bool:
-        """Return whether this very process runs still."""
-        return started(self.pid) == self.started
-
-    def send(self, what: signal.Signals) -> None:
-        """Send a signal to this very process, if it runs still."""
-        with contextlib.suppress(ProcessLookupError):
-            if self.runs():
-                os.kill(self.pid, what)
+ATTACHED = ".attached.json"
+"""In the registry: the service that the nodes stand for. No node can have this name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +59,7 @@ class Standing:
         return [each for each in (self.supervisor, *self.workers.values()) if each.runs()]
 
 
-Record = TypeVar("Record", Wanted, Standing)
+Record = TypeVar("Record", Wanted, Standing, ProcessMark)
 
 
 def read(path: Path, kind: type[Record]) -> Record | None:
@@ -88,7 +70,7 @@ def read(path: Path, kind: type[Record]) -> Record | None:
         return None
 
 
-def write(path: Path, record: Wanted | Standing) -> None:
+def write(path: Path, record: Wanted | Standing | ProcessMark) -> None:
     """Write a record whole: who reads sees the old one or the new one.
 
     Raises
@@ -99,20 +81,3 @@ def write(path: Path, record: Wanted | Standing) -> None:
     draft = path.with_suffix(".draft")
     draft.write_bytes(msgspec.json.encode(record))
     draft.replace(path)
-
-
-def mark(pid: int) -> ProcessMark:
-    """Return the mark of a process; one that is gone already gets a mark that never runs."""
-    return ProcessMark(pid=pid, started=started(pid) or -1)
-
-
-def started(pid: int) -> int | None:
-    """Return when a process started [ticks since boot], or None when it does not run."""
-    try:
-        status = Path("/proc", str(pid), "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The command's name stands in brackets and may hold anything; what counts comes after it.
-    fields = status.rpartition(")")[2].split()
-    state, start_ticks = fields[0], fields[19]
-    return None if state in "ZX" else int(start_ticks)

@@ -4,6 +4,9 @@ It has one thread, so that it may fork workers at any time, and sleeps until som
 worker ends, a signal comes (SIGHUP: read again what is wanted; SIGTERM: end), or the pipe to its
 nursery closes. Workers hold the other end of a pipe to their supervisor and end when that closes.
 So whatever is killed, what stands below it ends too.
+
+A node that outlives its service does not heed that pipe. It looks time and again whether the
+process that the registry names as its service runs, and ends when none has for `orphan_s`.
 """
 
 from __future__ import annotations
@@ -25,20 +28,23 @@ from pathlib import Path
 from controller.errors import NodeError, NodeFault
 from controller.nodes import cgroup
 from controller.nodes.records import (
+    ATTACHED,
     DELETION,
     STANDING,
     WANTED,
-    ProcessMark,
     Standing,
     Wanted,
-    mark,
     read,
     write,
 )
 from controller.ports import NodeState, WorkerConnection
+from controller.processes import ProcessMark, mark
 from controller.reach import reach
 from controller.shared_reads import share
 from planner.errors import SlackwaterError
+
+LOOKS_PER_ORPHAN = 10
+"""A node looks so often in `orphan_s` whether its service is there."""
 
 RESTART_WINDOW_S = 60.0
 """Restarts are counted over this time [s]: a worker that lives longer is worth another one."""
@@ -75,6 +81,8 @@ class NodeStart:
         A worker that was told to end is killed after this time [s].
     shared_reads_mb : float
         Room for what the workers have read and share [MB].
+    orphan_s : float or None
+        The node ends when no service has been there for this long [s]; None ends with its nursery.
     """
 
     node_id: str
@@ -86,6 +94,7 @@ class NodeStart:
     restarts_max: int
     end_s_max: float
     shared_reads_mb: float
+    orphan_s: float | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,6 +139,9 @@ class Supervisor:
         self._restarts: deque[float] = deque()
         self._boot_by = time.monotonic() + start.boot_s
         self._ending = (start.folder / DELETION).exists()
+        self._look_s = None if start.orphan_s is None else start.orphan_s / LOOKS_PER_ORPHAN
+        self._next_look = time.monotonic()
+        self._looks_alone = 0
         self._broken = ""
         self._told: Standing | None = None
 
@@ -142,12 +154,14 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: self._end())
         while True:
             self._bury()
+            self._look()
             self._fit()
             self._tell()
             if not self._workers and (self._ending or self._broken):
                 return
             sentinels = [worker.process.sentinel for worker in self._workers.values()]
-            ready = wait([self._life, alarm, *sentinels], self._pause_s())
+            life = [self._life] if self._look_s is None else []
+            ready = wait([*life, alarm, *sentinels], self._pause_s())
             if alarm in ready:
                 os.read(alarm, 1024)
             if self._life in ready:
@@ -156,11 +170,25 @@ class Supervisor:
     def _end(self) -> None:
         self._ending = True
 
+    def _look(self) -> None:
+        """See whether there is a service, if that is due; give the node up when it stays away."""
+        now = time.monotonic()
+        if self._look_s is None or now < self._next_look:
+            return
+        # Looks are counted, not seconds: when this process was held up, so was its service.
+        self._next_look = now + self._look_s
+        service = read(self._start.folder.parent / ATTACHED, ProcessMark)
+        self._looks_alone = 0 if service and service.runs() else self._looks_alone + 1
+        if self._looks_alone > LOOKS_PER_ORPHAN and not self._broken:
+            self._broken = f"no service was there for {self._start.orphan_s:.0f} s"
+
     def _pause_s(self) -> float | None:
         """Return how long nothing can be due [s]; None is until something happens."""
         dues = [worker.end_by for worker in self._workers.values() if worker.end_by is not None]
         if not self._started_count and not self._ending:
             dues.append(self._boot_by)
+        if self._look_s is not None:
+            dues.append(self._next_look)
         return max(0.0, min(dues) - time.monotonic()) if dues else None
 
     def _bury(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from controller.errors import EngineError
 from controller.history import Histories
 from controller.nodes.fake import FakeNodes
 from controller.nodes.keeper import NodeKeeper
-from controller.ports import PartWork
+from controller.ports import AttemptListing, PartWork
 from planner.commands import (
     CombineProduct,
     CutTask,
@@ -76,7 +76,16 @@ class Belt:
         self.stopped.append((part_id, attempt))
         self.told.append(("stop", part_id))
 
-    def close(self) -> None:
+    def acknowledge(self, attempts: Iterable[tuple[str, int]]) -> None:
+        pass
+
+    def attempts(self) -> tuple[AttemptListing, ...]:
+        return ()
+
+    def workers(self) -> dict[str, int]:
+        return {}
+
+    def close(self, *, end: bool | None = None) -> None:
         pass
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from controller.demo.archive import DemoArchive
+from controller.engines import launch
 from controller.snapshotting import archived_lines
 from planner.journal import decode_step, replay
 from planner.scaling.catalogue import Policies
@@ -60,6 +61,22 @@ def test_the_live_journal_replays_to_identical_commands(serving: Serving) -> Non
     assert list(lines) == list(range(1, len(lines) + 1))
     steps = [decode_step(line, number) for number, line in lines.items()]
     assert replay(header, steps, Policies()) == (len(steps), None)
+
+
+def test_its_engine_outlives_it_and_goes_when_it_stops(serving: Serving) -> None:
+    serving.start()
+    serving.url()
+    before = launch.recorded(serving.data / "engine")
+    assert before is not None
+    serving.kill()
+    assert before.process.runs()
+    serving.start()
+    serving.until("all is delivered", lambda: serving.delivered(len(PRODUCTS)))
+    assert launch.recorded(serving.data / "engine") == before
+    assert serving.products().keys() == PRODUCTS
+    assert serving.stop() == 0
+    assert not before.process.runs()
+    assert serving.all_end()
 
 
 def test_a_second_one_refuses_and_a_standby_takes_over(serving: Serving, tmp_path: Path) -> None:

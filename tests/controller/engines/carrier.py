@@ -16,7 +16,7 @@ from controller.ports import NodeState, PartWork
 from planner.model import Fragment
 from tests.controller.engines.inbox import Inbox
 
-WAIT_S_MAX = 20.0
+WAIT_S_MAX = 60.0
 LOCAL = ProcessNodeType(name="local", slots=1, slots_max=4)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from planner.events import AnyEvent, AttemptLost, NodeReady, PartFailed, PartFinished
 
-WAIT_S_MAX = 20.0
+WAIT_S_MAX = 60.0
 """Longer than anything takes on a loaded machine."""
 
 Ended = PartFinished | PartFailed | AttemptLost

@@ -15,7 +15,8 @@ import pytest
 from distributed import Client
 from distributed.security import Security
 
-from controller.engines.connection import DaskConnection, new_key_pair, security_of
+from controller.authority import Authority
+from controller.engines.connection import DaskConnection, RenewableSecurity
 from controller.nodes.process import ProcessNodes
 from planner.events import PartFinished
 from tests.controller.engines import works
@@ -51,11 +52,9 @@ def test_nobody_joins_without_the_certificate(carrier: Carrier) -> None:
             )
 
 
-def test_a_worker_with_another_certificate_is_refused(carrier: Carrier) -> None:
-    certificate, key = new_key_pair()
-    stranger = dataclasses.replace(
-        carrier.engine.connection, certificate=certificate, key=key, orphan_s=1.0
-    )
+def test_a_worker_with_another_certificate_is_refused(carrier: Carrier, tmp_path: Path) -> None:
+    other = Authority(tmp_path / "other")
+    stranger = dataclasses.replace(carrier.engine.connection, issue=other.credentials, orphan_s=1.0)
     assert "could not reach tls://127.0.0.1" in broken_with(stranger)
     assert carrier.inbox.rest() == []
 
@@ -63,7 +62,10 @@ def test_a_worker_with_another_certificate_is_refused(carrier: Carrier) -> None:
 def test_a_worker_of_another_build_is_refused(carrier: Carrier) -> None:
     ours = carrier.engine.connection
     old = works.OldWorker(
-        address=ours.address, certificate=ours.certificate, key=ours.key, orphan_s=ours.orphan_s
+        address=ours.address,
+        credentials=ours.credentials,
+        orphan_s=ours.orphan_s,
+        issue=ours.issue,
     )
     assert "version skew: slackwater 0.0.1 on the worker" in broken_with(old)
     assert carrier.inbox.rest() == []
@@ -80,7 +82,7 @@ def broken_with(connection: DaskConnection) -> str:
 
 def test_secrets_are_on_no_command_line_and_in_no_environment(carrier: Carrier) -> None:
     carrier.node()
-    secret = carrier.engine.connection.key.splitlines()[1]
+    secret = Path(carrier.engine.connection.credentials.own).read_text().splitlines()[-2]
     processes = carrier.processes()
     assert len(processes) == 4  # Scheduler, nursery, supervisor, worker.
     for process in processes:
@@ -92,7 +94,7 @@ def test_secrets_are_on_no_command_line_and_in_no_environment(carrier: Carrier) 
 def test_everything_listens_on_the_loopback_and_speaks_tls(carrier: Carrier) -> None:
     carrier.node(2)
     ours = carrier.engine.connection
-    security = security_of(ours.certificate, ours.key)
+    security = RenewableSecurity(ours.credentials)
     with Client(ours.address, security=security, set_as_default=False) as client:
         addresses = [ours.address, *client.scheduler_info()["workers"]]
     listening = [

@@ -68,6 +68,12 @@ def hold(order: Path) -> Fragment:
     return fragment(order)
 
 
+def hold_and_raise(order: Path) -> Fragment:
+    """Hold, then fail in a way that is no typed error."""
+    hold(order)
+    raise ValueError(f"cannot read {order}")
+
+
 def hold_interpreter(order: Path) -> Fragment:
     """Never let go of the interpreter: one long call into C."""
     order.write_text(str(os.getpid()))

@@ -16,9 +16,28 @@ class Waiting:
 
     preload: tuple[str, ...] = ()
 
+    def of_node(self, node_id: str, folder: Path) -> Waiting:
+        return self
+
     def join(self, worker_name: str, folder: Path) -> None:
         (folder / "here").write_text(worker_name)
         signal.pause()
+
+
+class Issuing(Waiting):
+    """Notes for which nodes it was asked for credentials."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def of_node(self, node_id: str, folder: Path) -> Waiting:
+        with self._log.open("a") as log:
+            log.write(f"{node_id} {folder}\n")
+        return self
+
+    def count(self) -> int:
+        """Return how often it was asked."""
+        return len(self._log.read_text().splitlines())
 
 
 class Stubborn(Waiting):

@@ -164,6 +164,17 @@ def test_a_node_that_is_listed_no_more_is_lost_but_not_for_one_lag(
     assert inbox.rest() == []
 
 
+def test_a_keeper_learns_what_an_earlier_one_has_asked_for(
+    cloud: Cloud, keeper: NodeKeeper, inbox: Inbox
+) -> None:
+    cloud.create("n2", "local", 1)
+    keeper.expect(standing=["n1"], leaving=["n2"])
+    assert loss(inbox).node_id == "n1"
+    removed(inbox, "n2")
+    assert cloud.nodes == {}
+    assert inbox.rest() == []
+
+
 def test_a_provider_that_breaks_its_contract_does_so_loudly(
     cloud: Cloud, keeper: NodeKeeper, inbox: Inbox
 ) -> None:

@@ -15,13 +15,15 @@ import psutil
 import pytest
 
 from controller.errors import NodeError, NodeFault
-from controller.nodes import cgroup
+from controller.nodes import cgroup, process
 from controller.nodes.nursery import preload
 from controller.nodes.process import ProcessNodes, ProcessNodeType
-from controller.nodes.records import STANDING, Standing, mark, read
+from controller.nodes.records import ATTACHED, STANDING, Standing, read, write
 from controller.nodes.testing import check_node_provider
 from controller.ports import NodeListing, NodeState, WorkerConnection
+from controller.processes import mark
 from tests.controller.nodes.connections import (
+    Issuing,
     Parent,
     Sharing,
     ShortLived,
@@ -30,7 +32,7 @@ from tests.controller.nodes.connections import (
     Waiting,
 )
 
-WAIT_S_MAX = 20.0
+WAIT_S_MAX = 60.0
 LOCAL = ProcessNodeType(name="local", slots=2, slots_max=3, nodes_max=2)
 Make = Callable[..., ProcessNodes]
 
@@ -278,6 +280,53 @@ def test_close_leaves_no_process_and_no_private_folder() -> None:
     nodes.close()
     assert not [each for each in started if each.is_running()]
     nodes.close()
+
+
+def test_nodes_outlive_their_provider_and_are_found_again(make: Make, tmp_path: Path) -> None:
+    nodes = make(orphan_s=60.0)
+    nodes.create("n1", "local", 2)
+    until(runs(nodes, 2))
+    before = standing(tmp_path)
+    nodes.close()
+    assert len(before.running()) == 3
+    again = make(orphan_s=60.0)
+    assert runs(again, 2)()
+    again.resize("n1", 1)
+    until(runs(again, 1))
+    assert standing(tmp_path).supervisor == before.supervisor
+    again.create("n2", "local", 1)
+    again.close(end=True)
+    assert not before.running()
+    assert again.list_nodes() == ()
+
+
+def test_nodes_end_when_no_provider_comes_back(make: Make, tmp_path: Path) -> None:
+    nodes = make(orphan_s=0.5)
+    nodes.create("n1", "local", 2)
+    until(runs(nodes, 2))
+    left = standing(tmp_path)
+    with subprocess.Popen(["sleep", "60"]) as gone:
+        write(tmp_path / "nodes" / ATTACHED, mark(gone.pid))  # As if that had been their service.
+        gone.kill()
+    until(lambda: not left.running())
+    assert only(nodes).reason == "no service was there for 0 s"
+    assert nodes.delete("n1")
+
+
+def test_the_credentials_of_nodes_are_renewed_while_they_stand(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = Issuing(tmp_path / "issued")
+    nodes = make(issued)
+    nodes.create("n1", "local", 1)
+    until(runs(nodes, 1))
+    assert issued.count() == 1
+    nodes.list_nodes()
+    assert issued.count() == 1
+    monkeypatch.setattr(process, "RENEW_S", 0.0)
+    nodes = make(issued)
+    nodes.list_nodes()
+    assert issued.count() == 2
 
 
 def test_a_node_is_under_its_quota_and_its_group_goes_with_it(make: Make, tmp_path: Path) -> None:
