@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from controller.build import BUILD
 from controller.config.settings import Settings
-from controller.datasets import Datasets
+from controller.datasets import Datasets, Places
 from controller.destinations import Destinations
-from controller.errors import StorageError
+from controller.errors import Overloaded, StorageError
 from controller.history import Histories
 from controller.leasing import Heart
 from controller.outbox import is_wanted
@@ -27,12 +29,15 @@ from controller.reconciling import Promised, Reconciled, reconcile, running_atte
 from controller.recording import Recorder, Recovered
 from controller.service import Inbox, Letter, Service, Watch
 from controller.snapshotting import Snapshots
+from controller.sources.following import Follower
+from controller.sources.reaching import Limits
 from controller.store.opening import Address, opened
 from controller.store.schema import upgrade
 from controller.store.store import Store
 from controller.wiring import Folders, Hands, hands
 from planner.commands import AnyCommand, ProvisionNode, RemoveNode, RunPart
 from planner.core import Planner
+from planner.errors import SlackwaterError
 from planner.events import (
     AnyEvent,
     AttemptLost,
@@ -40,10 +45,14 @@ from planner.events import (
     PartFailed,
     PartFinished,
     SettingsChanged,
+    UpdateArrived,
 )
 from planner.scaling.catalogue import Policies
 
 STORE_FILE = "slackwater.db"
+
+DURABLE_S_MAX = 60.0
+"""An update that is not durable by then is offered again [s]; taken in twice it changes nothing."""
 
 _log = logging.getLogger(__name__)
 
@@ -108,24 +117,94 @@ def open_store(address: Address) -> Iterator[Store]:
         yield Store(database, f"{socket.gethostname()}:{os.getpid()}")
 
 
+def recovered_from(store: Store, settings: Settings) -> tuple[Recorder, Recovered]:
+    """Return what a service goes on from; it must hold the store's lease.
+
+    Raises
+    ------
+    BrokenJournal
+        This build decides otherwise than the one that wrote the store.
+    """
+    recorder = Recorder(store, BUILD, settings.planner, Policies())
+    return recorder, recorder.recover()
+
+
+def open_datasets(
+    settings: Settings, folders: Folders, archive: str | None, planner: Planner
+) -> Datasets:
+    """Open all datasets of the settings, each as the planner last heard of it.
+
+    Raises
+    ------
+    ArchiveError
+        One of them cannot be opened.
+    """
+    newest = planner.books.registry.newest
+    known = {each.identifier: newest(each.identifier) for each in settings.datasets.values()}
+    places = Places(
+        archive=archive,
+        fragments_url=str(folders.fragments),
+        staging_url=str(folders.staging),
+        sources=folders.parent / "sources",
+        known={name: number for name, number in known.items() if number is not None},
+        limits=Limits(timeout_s=settings.sources.http_timeout_s, hosts=settings.sources.hosts),
+    )
+    datasets = Datasets(settings, places)
+    for identifier in datasets.identifiers().values():
+        datasets.application(identifier)
+    return datasets
+
+
+@contextmanager
+def following(settings: Settings, datasets: Datasets, inbox: Inbox) -> Iterator[Follower]:
+    """Tell of updates inside the block, each once it is durable and only then of the next."""
+    sources = {name: dataset.source for name, dataset in datasets.items()}
+    follower = Follower(sources, partial(_put, inbox), poll_s=settings.sources.poll_s)
+    follower.start()
+    try:
+        yield follower
+    finally:
+        follower.close()
+
+
+def _put(inbox: Inbox, update_id: str, event: UpdateArrived) -> bool:
+    """Hand an update over; tell whether it is durable. It is offered again if not."""
+    settled: SimpleQueue[SlackwaterError | None] = SimpleQueue()
+    try:
+        inbox.post(Letter(event=event, message_id=update_id, settled=settled.put))
+        return settled.get(timeout=DURABLE_S_MAX) is None
+    except (Overloaded, Empty):
+        return False
+
+
 @contextmanager
 def standing_service(
     *,
     settings: Settings,
-    store: Store,
+    recorder: Recorder,
+    recovered: Recovered,
     datasets: Datasets,
     destinations: Destinations,
     folders: Folders,
     watch: Watch = lambda event, commands: None,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Standing]:
-    """Recover, take in what happened meanwhile, and carry on with what was under way.
+    """Take in what happened meanwhile, and carry on with what was under way.
 
-    The service must hold the store's lease (`controller.leasing.take`).
+    Parameters
+    ----------
+    settings : Settings
+    recorder, recovered : Recorder and Recovered
+        Of the store, whose lease the service must hold (`recovered_from`).
+    datasets : Datasets
+    destinations : Destinations
+    folders : Folders
+    watch : callable
+        Is shown each step.
+    clock : callable
+        Returns the time [POSIX s].
     """
-    recorder = Recorder(store, BUILD, settings.planner, Policies(), clock)
-    recovered = recorder.recover()
-    inbox, histories = Inbox(), Histories()
+    inbox, histories = Inbox(settings.service.inbox_max), Histories()
     with ExitStack() as ends:
         acting = ends.enter_context(
             hands(

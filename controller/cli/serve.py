@@ -17,7 +17,7 @@ from controller.cli.display import messages
 from controller.cli.run import warn
 from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
-from controller.datasets import Datasets, Places
+from controller.datasets import Datasets
 from controller.destinations import Destinations
 from controller.errors import ApiError
 from controller.interruption import Asked, Interrupted, deferred
@@ -29,7 +29,10 @@ from controller.serving import (
     Standing,
     address_of,
     data_folders,
+    following,
+    open_datasets,
     open_store,
+    recovered_from,
     serve,
     standing_service,
     wind_down,
@@ -57,51 +60,46 @@ def serve_until_stopped(
     folders = data_folders(folder)
     default = () if settings.delivery.roots else (str(folder / "products"),)
     destinations = destinations_of(settings.delivery, *default)
-    datasets = Datasets(
-        settings,
-        Places(
-            archive=archive,
-            fragments_url=str(folders.fragments),
-            staging_url=str(folders.staging),
-        ),
-    )
-    for identifier in datasets.identifiers().values():
-        datasets.application(identifier)
     with (
         deferred() as asked_to_stop,
         open_store(address_of(settings, folder)) as store,
         _lease(store, standby, asked_to_stop) as heart,
-        notifying(settings.notify, store) as notification,
-        standing_service(
-            settings=settings,
-            store=store,
-            datasets=datasets,
-            destinations=destinations,
-            folders=folders,
-            watch=notification.see,
-        ) as standing,
     ):
-        _tell_datasets(standing, datasets)
-        if subscriptions:
-            _subscribe(standing, subscriptions, datasets, destinations)
-        recorder = standing.recorder
-        snapshots = Snapshots(
-            address_of(settings, folder),
-            store,
-            folder / "journal",
-            steps=settings.service.snapshot_steps,
-            done=recorder.kept,
-        )
+        recorder, recovered = recovered_from(store, settings)
+        datasets = open_datasets(settings, folders, archive, recovered.planner)
         with (
-            closing(snapshots),
-            _api(standing, settings, datasets, destinations) as url,
+            notifying(settings.notify, store) as notification,
+            standing_service(
+                settings=settings,
+                recorder=recorder,
+                recovered=recovered,
+                datasets=datasets,
+                destinations=destinations,
+                folders=folders,
+                watch=notification.see,
+            ) as standing,
+            closing(
+                Snapshots(
+                    address_of(settings, folder),
+                    store,
+                    folder / "journal",
+                    steps=settings.service.snapshot_steps,
+                    done=recorder.kept,
+                )
+            ) as snapshots,
         ):
-            messages().print(
-                f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it.", soft_wrap=True
-            )
-            serve(standing, heart, snapshots, lambda: bool(asked_to_stop))
-        wind_down(standing, settings.service.drain_s_max)
-        asked_to_stop.signal_number = None  # It was heard: this end is the one that was asked for.
+            _tell_datasets(standing, datasets)
+            if subscriptions:
+                _subscribe(standing, subscriptions, datasets, destinations)
+            with (
+                following(settings, datasets, standing.inbox),
+                _api(standing, settings, datasets, destinations) as url,
+            ):
+                where = f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it."
+                messages().print(where, soft_wrap=True)
+                serve(standing, heart, snapshots, lambda: bool(asked_to_stop))
+            wind_down(standing, settings.service.drain_s_max)
+            asked_to_stop.signal_number = None  # This end is the one that was asked for.
     return Exit.OK
 
 
