@@ -80,6 +80,13 @@ class SubscriptionResumed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FullProductRequested(Event):
+    """Somebody wants all that a subscription was given so far as one product."""
+
+    subscription_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionRemoved(Event):
     """A subscription ended; its open tasks are dropped."""
 
@@ -264,6 +271,7 @@ AnyEvent = (
     | SubscriptionAdded
     | SubscriptionPaused
     | SubscriptionResumed
+    | FullProductRequested
     | SubscriptionRemoved
     | UpdateArrived
     | TaskCut

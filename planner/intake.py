@@ -8,6 +8,7 @@ from planner.backlog import Task
 from planner.books import Books, Page
 from planner.commands import AnyCommand, CutTask, StopPart
 from planner.events import (
+    FullProductRequested,
     SubscriptionAdded,
     SubscriptionPaused,
     SubscriptionRemoved,
@@ -45,6 +46,20 @@ def subscription_resumed(books: Books, event: SubscriptionResumed) -> list[AnyCo
         return []
     due = books.registry.resume(event.subscription_id)
     return [open_task(books, row.subscription, due, event.at)] if due else []
+
+
+def full_product_requested(books: Books, event: FullProductRequested) -> list[AnyCommand]:
+    """Make a task of all that a subscription was given so far; its increments stay as they are.
+
+    It is counted and no more while such a task is under way, and before there are any data.
+    """
+    due = books.registry.whole(event.subscription_id)
+    open_tasks = books.backlog.of_subscription(event.subscription_id)
+    row = books.registry.row(event.subscription_id)
+    if row is None or not due or any(task.selections == due for task in open_tasks):
+        books.count_late(event)
+        return []
+    return [open_task(books, row.subscription, due, event.at)]
 
 
 def subscription_removed(books: Books, event: SubscriptionRemoved) -> list[AnyCommand]:

@@ -141,6 +141,15 @@ class Registry:
             },
         )
 
+    def whole(self, subscription_id: str) -> tuple[Selection, ...]:
+        """Return all that a subscription was offered so far; nothing before any data."""
+        row = self.row(subscription_id)
+        if row is None:
+            return ()
+        given = row.covered_to if row.paused else self._newest_of(row)
+        spans = {d: UpdateSpan(after=None, upto=number) for d, number in given.items()}
+        return _selected(row.subscription, spans)
+
     def newest(self, dataset: str) -> int | None:
         """Return the number of a dataset's newest update, None before any data."""
         return self.state.newest.get(dataset)

@@ -25,6 +25,7 @@ from planner.commands import (
 from planner.events import (
     AnyEvent,
     AttemptLost,
+    FullProductRequested,
     NodeLost,
     NodeRefused,
     NodeRemoved,
@@ -316,7 +317,7 @@ class _Clock:
         ]
         first = any(each.is_first for each in command.selections)
         arrived_at = max([*arrivals, since] if first else arrivals)
-        if isinstance(event, SubscriptionResumed):
+        if isinstance(event, SubscriptionResumed | FullProductRequested):
             arrived_at = event.at
         return wish.deadline_from(command.selections, arrived_at)
 

@@ -9,6 +9,7 @@ from planner.commands import AnyCommand, CutTask, ProvisionNode
 from planner.events import (
     AnyEvent,
     ApplicationCalibrated,
+    FullProductRequested,
     NodeReady,
     OffersChanged,
     PartFinished,
@@ -141,7 +142,7 @@ class _Reading:
     def _task(self, command: CutTask, event: AnyEvent) -> None:
         name = product_id(command.subscription_id, command.version, command.selections)
         at, first = event.at, command.selections[0]
-        if not isinstance(event, SubscriptionAdded | SubscriptionResumed):
+        if not isinstance(event, SubscriptionAdded | SubscriptionResumed | FullProductRequested):
             # A large update makes its tasks page by page, but their clocks started with it.
             at = self.updated_at.get((first.view.dataset, first.updates.upto), at)
         wish = self.wishes.get(command.subscription_id)

@@ -9,6 +9,7 @@ import pytest
 from planner.commands import CutTask
 from planner.core import Planner
 from planner.events import (
+    FullProductRequested,
     SubscriptionAdded,
     SubscriptionPaused,
     SubscriptionRemoved,
@@ -131,3 +132,24 @@ def test_one_that_is_paused_begins_anew_when_it_is_resumed() -> None:
     assert feed(planner, added(elsewhere(subscription()))) == []
     ask = one(planner.handle(SubscriptionResumed(at=2.0, subscription_id="med")), CutTask)
     assert updates_of(ask) == UpdateSpan(after=None, upto=0)
+
+
+def test_all_that_was_given_is_made_one_product_when_asked_for() -> None:
+    planner = Planner(PlannerSettings())
+    feed(planner, archive_stands(), added(subscription(box=PACIFIC, backfill=False)))
+    feed(planner, update(1.0, 1, IN_THE_PACIFIC), update(2.0, 2, IN_THE_PACIFIC))
+    asked = FullProductRequested(at=9.0, subscription_id="med")
+    cut = one(feed(planner, asked), CutTask)
+    assert [each.updates for each in cut.selections] == [UpdateSpan(after=None, upto=2)]
+    task = planner.books.backlog.tasks[cut.task_id]
+    assert (task.arrived_at, task.deadline_at) == (9.0, 69.0)
+    assert every(feed(planner, asked), CutTask) == []  # It is under way.
+    other = FullProductRequested(at=9.0, subscription_id="nobody")
+    assert every(feed(planner, other), CutTask) == []
+    assert planner.books.desk.late_messages == {"FullProductRequested": 2}
+
+
+def test_before_any_data_there_is_nothing_to_make_one_product_of() -> None:
+    planner = Planner(PlannerSettings())
+    feed(planner, added(subscription()))
+    assert feed(planner, FullProductRequested(at=9.0, subscription_id="med")) == []
