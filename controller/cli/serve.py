@@ -24,6 +24,7 @@ from controller.interruption import Asked, Interrupted, deferred
 from controller.leasing import Heart, beating, take
 from controller.notifying import notifying
 from controller.ownership import check_names
+from controller.retaining import retaining
 from controller.service import Letter
 from controller.serving import (
     Standing,
@@ -93,6 +94,7 @@ def serve_until_stopped(
                 _subscribe(standing, subscriptions, datasets, destinations)
             with (
                 following(settings, datasets, standing.inbox),
+                retaining(store, destinations, settings.delivery.retention_days),
                 _api(standing, settings, datasets, destinations) as url,
             ):
                 where = f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it."
