@@ -208,6 +208,7 @@ def test_a_worker_that_does_not_listen_is_killed_in_time(make: Make, tmp_path: P
     nodes.create("n1", "local", 2)
     folder = tmp_path / "nodes" / "n1"
     until(lambda: all((folder / f"scratch-{k}" / "here").exists() for k in (0, 1)))
+    until(runs(nodes, 2))  # A worker may be quicker than what is written of it.
     left = standing(tmp_path)
     began = time.monotonic()
     nodes.resize("n1", 1)
