@@ -16,7 +16,9 @@ import httpx
 import psutil
 
 from controller.apps.argo.product import content_digest
+from controller.engines.launch import recorded
 from controller.errors import StorageError
+from controller.nodes.records import STANDING, Standing, read
 from controller.serving import STORE_FILE
 from controller.store.listed import TaskRow
 from controller.store.opening import Address, opened
@@ -122,7 +124,21 @@ class Serving:
         assert self.process is not None
         with suppress(psutil.NoSuchProcess):
             self.seen.update(psutil.Process(self.process.pid).children(recursive=True))
+        self.seen.update(self._outliving())
         return [each for each in self.seen if each.is_running()]
+
+    def _outliving(self) -> Iterator[psutil.Process]:
+        """Yield scheduler, supervisors and workers of this data folder, whoever started them."""
+        scheduler = recorded(self.data / "engine")
+        marks = [scheduler.process] if scheduler else []
+        for path in (self.data / "nodes").glob(f"*/{STANDING}"):
+            with suppress(OSError):
+                standing = read(path, Standing)
+                marks += standing.running() if standing else []
+        for mark in marks:
+            with suppress(psutil.NoSuchProcess):
+                if mark.runs():
+                    yield psutil.Process(mark.pid)
 
     def until(self, what: str, done: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
         """Wait until something is so; the service must not end meanwhile."""
