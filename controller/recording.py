@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.listing import PLACES_PER_STEP, Listing, Step
-from controller.outbox import Outbox, is_wanted
+from controller.outbox import Outbox, is_wanted, key_of
 from controller.store.database import Row
 from controller.store.listed import NodeRow, TaskRow
 from controller.store.store import Kept, Store, Write, header_write
@@ -87,7 +87,7 @@ class Recorder:
         self._clock = clock
         self._outbox = Outbox()
         self._listing = Listing()
-        self._forgot_at = clock()
+        self._doubtful: frozenset[str] = frozenset()
         self.seq = 0
         self.snapshot_seq = 0
 
@@ -111,6 +111,21 @@ class Recorder:
             self.store.rows("list_nodes", NodeRow, {"standing_only": 1, "count": NODES_LISTED_MAX}),
         )
         return Recovered(planner=planner, commands=commands, is_new=is_new)
+
+    def mend(self) -> tuple[Planner, tuple[AnyCommand, ...]]:
+        """Return a planner as the store has it, after a batch of which the commit was not heard.
+
+        Returns
+        -------
+        planner : Planner
+        commands : tuple of AnyCommand
+            Of that batch, which nobody has begun: some if it was written after all.
+        """
+        doubtful = self._doubtful
+        recovered = self.recover()
+        self._doubtful = frozenset()
+        not_begun = [each for each in recovered.commands if key_of(each) in doubtful]
+        return recovered.planner, tuple(not_begun)
 
     def is_known(self, message_id: str) -> bool:
         """Tell whether a message from outside was taken in already."""
@@ -140,7 +155,9 @@ class Recorder:
             ],
         }
         filled = [Write(query=query, rows=tuple(rows)) for query, rows in writes.items() if rows]
+        self._doubtful = frozenset(opened)
         self.store.commit([*filled, *self._listing.writes(planner.books, steps, first)])
+        self._doubtful = frozenset()
         self.seq += len(steps)
 
     def keep_snapshot(self, snapshot: Snapshot, seq: int) -> None:

@@ -209,8 +209,8 @@ class Service:
     outbox : Outbox
     watch : callable, optional
     mend : callable, optional
-        After a batch that could not be written: returns a planner as the record has it. Without
-        it such a fault ends the loop.
+        After a batch that could not be written: returns a planner as the record has it, and the
+        commands of that batch, if it was written after all. Without it such a fault ends the loop.
     clock : callable
         Returns the time [POSIX s].
 
@@ -230,7 +230,7 @@ class Service:
         outbox: Outbox,
         watch: Watch = lambda event, commands: None,
         *,
-        mend: Callable[[], Planner] | None = None,
+        mend: Callable[[], tuple[Planner, Sequence[AnyCommand]]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.planner = planner
@@ -243,6 +243,7 @@ class Service:
         self._mend = mend
         self._clock = clock
         self._held: list[Letter] = []
+        self._is_torn = False
         # A planner that was restored has asked for its wake-up in another life.
         self._wake_at = planner.books.desk.woken_for
 
@@ -257,14 +258,11 @@ class Service:
     def handle(self, letters: Sequence[Letter], now: float) -> None:
         """Take one batch in at an instant [POSIX s], record it, and act on it."""
         self._held = []
-        letters = self._unknown(letters)
-        steps = [(each.event, self.planner.handle(each.event)) for each in letters]
-        tick = Ticked(at=now)
-        commands = self.planner.handle(tick)
-        if self.planner.changed:
-            steps.append((tick, commands))
         try:
-            messages = [each.message_id for each in letters if each.message_id]
+            self._mend_planner()
+            fresh = self._unknown(letters)
+            steps = self._steps(fresh, now)
+            messages = [each.message_id for each in fresh if each.message_id]
             self._record.append(self.planner, steps, messages)
         except StorageError as fault:
             self._start_over(letters, fault)
@@ -276,17 +274,23 @@ class Service:
             self._watch(event, answer)
         self._act([command for _, answer in steps for command in answer])
 
+    def _steps(self, letters: Sequence[Letter], now: float) -> list[Step]:
+        steps = [(each.event, self.planner.handle(each.event)) for each in letters]
+        tick = Ticked(at=now)
+        commands = self.planner.handle(tick)
+        if self.planner.changed:
+            steps.append((tick, commands))
+        return steps
+
     def _unknown(self, letters: Sequence[Letter]) -> list[Letter]:
-        """Leave out messages that were taken in before, and settle them."""
+        """Leave out messages that were taken in before."""
         seen: set[str] = set()
         fresh: list[Letter] = []
         for letter in letters:
             name = letter.message_id
-            if name and (name in seen or self._record.is_known(name)):
-                letter.settle()
-                continue
-            seen.add(name)
-            fresh.append(letter)
+            if not name or (name not in seen and not self._record.is_known(name)):
+                seen.add(name)
+                fresh.append(letter)
         return fresh
 
     def _start_over(self, letters: Sequence[Letter], fault: StorageError) -> None:
@@ -303,8 +307,17 @@ class Service:
         self._held = [each for each in letters if not each.is_from_outside]
         for letter in letters:
             letter.settle(fault)
-        self.planner = self._mend()
+        self._is_torn = True
         self._wake_at = self._clock() + MEND_S
+
+    def _mend_planner(self) -> None:
+        """Go on from what the record has, if the planner is ahead of it."""
+        if self._is_torn:
+            assert self._mend is not None
+            self.planner, doubtful = self._mend()
+            self._is_torn = False
+            # A connection may be lost when all is written and only the answer is missing.
+            self._act(list(doubtful))
 
     def _act(self, commands: list[AnyCommand]) -> None:
         wakes = [command.wake_at for command in commands if isinstance(command, WakeAt)]

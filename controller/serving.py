@@ -230,7 +230,7 @@ def standing_service(
             inbox,
             acting.dispatcher,
             see,
-            mend=lambda: recorder.recover().planner,
+            mend=recorder.mend,
             clock=clock,
         )
         _resume(service, recovered, acting, settings, clock())

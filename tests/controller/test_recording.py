@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from controller.errors import Fenced, Overloaded, StorageError
+from controller.recording import Recovered
 from controller.service import Inbox, Letter
 from controller.store.listed import NodeRow, SubscriptionRow
 from controller.store.schema import upgrade
@@ -79,7 +81,7 @@ def test_what_cannot_be_written_is_not_acted_on_and_tried_again(
         assert "is full" in str(one.service.fault)
         assert told == [one.service.fault]
         assert len(one.hands.obeyed) == done
-        assert one.service.planner.books.registry.row("other") is None
+        assert one.store.rows("one_subscription", SubscriptionRow, {"id": "other"}) == []
         monkeypatch.undo()
         one.hands.stalls = ()
         one.service.run(lambda planner: one.service.fault is None)
@@ -91,6 +93,41 @@ def test_what_cannot_be_written_is_not_acted_on_and_tried_again(
         assert [row.id for row in names] == ["med", "other"]
         parts = {each.part_id: each for each in one.hands.obeyed if isinstance(each, RunPart)}
         assert lost.part_id in parts
+
+
+@pytest.mark.parametrize("kind", [RunPart, DeliverProduct])
+def test_a_commit_whose_answer_is_lost_is_found_to_be_written(
+    place: Place, monkeypatch: pytest.MonkeyPatch, kind: type
+) -> None:
+    """The connection is lost when all is written, and the store is away for a while then."""
+    with life(place) as one:
+        commit, recover, faults = one.store.commit, one.recorder.recover, [away(), away()]
+
+        def commit_unheard(writes: Iterable[Write]) -> None:
+            told = list(writes)
+            commit(told)
+            began = [row for write in told if write.query == "open_command" for row in write.rows]
+            if faults and any(kind.__name__ in row["command"] for row in began):
+                raise faults.pop()
+
+        def recover_later() -> Recovered:
+            if faults:
+                raise faults.pop()
+            return recover()
+
+        monkeypatch.setattr(one.store, "commit", commit_unheard)
+        monkeypatch.setattr(one.recorder, "recover", recover_later)
+        one.begin()
+        assert one.service.fault is not None
+        one.service.run(lambda planner: bool(one.tasks()[0].ended_at))
+        assert one.tasks()[0].state == "delivered"
+        assert len([each for each in one.hands.obeyed if isinstance(each, DeliverProduct)]) == 1
+        seqs = [number for number, _ in one.store.lines(0)]
+        assert seqs == list(range(1, len(seqs) + 1))
+
+
+def away() -> StorageError:
+    return StorageError("the store is away")
 
 
 EVERYBODY = {"owner": "", "after": "", "count": 10}

@@ -182,7 +182,8 @@ def survives(
     assert {task.product_id for task in tasks} == NAMES
     assert {task.state for task in tasks} <= {"delivered", "late"}
     with serving.reading() as store:
-        assert store.open_commands() == []
+        # What was not begun when it was told to stop: a node that is to stand, at most.
+        assert {key.split()[0] for key, _ in store.open_commands()} <= {"provision"}
         header, lines = store.header(0), dict(archived_lines(serving.data / "journal"))
         lines |= dict(store.lines(0))
     assert header is not None
