@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.errors import Overloaded, StorageError
+from controller.telling import Batch, Board
 from planner.commands import AnyCommand, WakeAt
 from planner.core import Planner
 from planner.errors import SlackwaterError
@@ -100,6 +101,10 @@ class Inbox:
                 f"{self._letters_max} messages wait to be taken in", fix="Send it again later"
             )
         self._letters.put(letter)
+
+    def __len__(self) -> int:
+        """Return about how many letters wait."""
+        return self._letters.qsize()
 
     def batch(self, patience_s: float) -> list[Letter]:
         """Wait at most this long [s] for a letter, then return all that are there."""
@@ -216,6 +221,8 @@ class Service:
 
     Attributes
     ----------
+    board : Board
+        How the service stands, for readers of any thread.
     fault : StorageError or None
         Why nothing can be taken in now.
     is_winding_down : bool
@@ -242,6 +249,7 @@ class Service:
         self._watch = watch
         self._mend = mend
         self._clock = clock
+        self.board = Board(planner, clock())
         self._held: list[Letter] = []
         # A planner that was restored has asked for its wake-up in another life.
         self._wake_at = planner.books.desk.woken_for
@@ -251,11 +259,27 @@ class Service:
         while not done(self.planner):
             letters = self._inbox.batch(self._patience_s())
             now = self._clock()
+            self.board.look_up()
             if letters or self._held or self._is_awake(now):
                 self.handle([*self._held, *letters], now)
 
     def handle(self, letters: Sequence[Letter], now: float) -> None:
-        """Take one batch in at an instant [POSIX s], record it, and act on it."""
+        """Take one batch in at an instant [POSIX s], record it, act on it, and tell of it."""
+        began = time.perf_counter()
+        steps = self._taken_in(letters, now)
+        self.board.publish(
+            self.planner,
+            Batch(
+                at=now,
+                steps=steps,
+                took_s=time.perf_counter() - began,
+                inbox=len(self._inbox),
+                fault="" if self.fault is None else str(self.fault),
+            ),
+        )
+
+    def _taken_in(self, letters: Sequence[Letter], now: float) -> int:
+        """Take a batch in, record it, and act on it; return how many steps it was."""
         self._held = []
         letters = self._unknown(letters)
         steps = [(each.event, self.planner.handle(each.event)) for each in letters]
@@ -268,13 +292,14 @@ class Service:
             self._record.append(self.planner, steps, messages)
         except StorageError as fault:
             self._start_over(letters, fault)
-            return
+            return 0
         self.fault = None
         for letter in letters:
             letter.settle()
         for event, answer in steps:
             self._watch(event, answer)
         self._act([command for _, answer in steps for command in answer])
+        return len(steps)
 
     def _unknown(self, letters: Sequence[Letter]) -> list[Letter]:
         """Leave out messages that were taken in before, and settle them."""

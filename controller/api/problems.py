@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +20,8 @@ RETRY_S = 5
 """Who is told to come back later is told to wait this long [s]."""
 
 MEDIA_TYPE = "application/problem+json"
+
+_log = logging.getLogger(__name__)
 
 
 class Problem(SlackwaterError):
@@ -66,12 +69,21 @@ def document(problem: Problem) -> dict[str, Any]:
     return told
 
 
-def answer(problem: Problem) -> JSONResponse:
+_HEADERS = {
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_S)},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": str(RETRY_S)},
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="slackwater"'},
+}
+"""What else is said with a status: when to come back, how to show who one is."""
+
+
+def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Return a problem as an answer; one that may pass says when to come back."""
-    later = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
-    headers = {"Retry-After": str(RETRY_S)} if problem.status in later else None
     return JSONResponse(
-        document(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers
+        document(problem),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers={**_HEADERS.get(problem.status, {}), **(headers or {})},
     )
 
 
@@ -80,6 +92,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SlackwaterError, _of_ours)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_request)
+    app.add_exception_handler(Exception, _of_a_bug)
 
 
 async def _of_ours(_: Request, fault: Exception) -> JSONResponse:
@@ -97,7 +110,7 @@ async def _of_ours(_: Request, fault: Exception) -> JSONResponse:
 
 async def _of_http(_: Request, fault: Exception) -> JSONResponse:
     assert isinstance(fault, HTTPException)
-    return answer(Problem(HTTPStatus(fault.status_code), str(fault.detail)))
+    return answer(Problem(HTTPStatus(fault.status_code), str(fault.detail)), fault.headers)
 
 
 async def _of_request(_: Request, fault: Exception) -> JSONResponse:
@@ -105,6 +118,19 @@ async def _of_request(_: Request, fault: Exception) -> JSONResponse:
     faults = [(_way(each["loc"]), str(each["msg"])) for each in fault.errors()]
     return answer(
         Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request cannot be read", faults=faults)
+    )
+
+
+async def _of_a_bug(request: Request, fault: Exception) -> JSONResponse:
+    """Answer a fault of ours: nothing of it leaves the house but where to find it in the log."""
+    request_id = request.scope.get("state", {}).get("request_id", "")
+    _log.error("request %s met a fault of ours, a %s", request_id, type(fault).__name__)
+    return answer(
+        Problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "the service met a fault of its own",
+            fix=f"Tell the operator of request {request_id}",
+        )
     )
 
 

@@ -34,6 +34,45 @@ class SubscriptionTold(BaseModel):
     changed_at: str
 
 
+class AccountTold(BaseModel):
+    """What a subscription has cost so far: time of workers, its price, and products."""
+
+    tasks: int
+    worker_s: float
+    cost: float
+    size_bytes: int
+
+
+class SubscriptionInFull(SubscriptionTold):
+    """A subscription with its account; `warnings` tell its maker what to mind."""
+
+    account: AccountTold
+    warnings: list[str]
+
+
+class EstimateTold(BaseModel):
+    """What the next delivery of a subscription would take, run alone."""
+
+    of: str
+    files: int
+    archive_files: int
+    parts: int
+    work_s: float
+    work_90_s: float
+    finish_s: float | None
+    finish_90_s: float | None
+    workers: int | None
+    workers_max: int
+    deadline_s: float | None
+    slack_s: float | None
+    slack_90_s: float | None
+    late_chance: float | None
+    allow_s: float | None
+    state: str
+    verdict: str
+    notes: list[str]
+
+
 class TaskTold(BaseModel):
     """A task, open or ended."""
 

@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.api.app import api
-from controller.api.door import Door, Health
-from controller.api.server import is_loopback, running_api
+from controller.api.door import Door
+from controller.api.estimating import Estimator
+from controller.api.keys import Keys
+from controller.api.server import LOOPBACK_NAMES, is_loopback, running_api
 from controller.cli import Exit
 from controller.cli.display import messages
 from controller.cli.run import warn
@@ -43,6 +45,7 @@ from controller.store.store import Store
 from controller.wiring import destinations_of
 from planner.events import SubscriptionAdded
 from planner.model import Subscription
+from planner.scaling.catalogue import Policies
 
 
 def serve_until_stopped(
@@ -132,27 +135,37 @@ def _api(
     Raises
     ------
     ApiError
-        It would be open to everybody, or its address is taken.
+        It would be open to everybody, nobody could use it, or its address is taken.
     """
-    host = settings.service.host
-    if not is_loopback(host):
+    host, here = settings.service.host, is_loopback(settings.service.host)
+    keys = Keys(standing.recorder.store.database)
+    required = settings.api.keys_required or not here
+    if required and not keys.exist():
         raise ApiError(
-            f"service.host is {host}, where everybody could ask, and no keys are configured",
-            fix="Make a key (`slackwater keys add`), or listen on 127.0.0.1",
+            f"service.host is {host}, where everybody could ask, and there are no keys"
+            if not here
+            else "api.keys_required is set, and there are no keys",
+            fix="Make a key (`slackwater keys add`), or listen on 127.0.0.1 without keys_required",
         )
-
-    def health() -> Health:
-        fault = standing.service.fault
-        return Health(ready=fault is None, faults={"store": str(fault)} if fault else {})
-
     door = Door(
         inbox=standing.inbox,
         store=standing.recorder.store,
         datasets=datasets,
         destinations=destinations,
-        health=health,
+        board=standing.service.board,
+        settings=settings.planner,
+        policies=Policies(),
+        estimator=Estimator(datasets.application),
+        at_risk=settings.api.at_risk,
     )
-    app = api(door, body_bytes_max=int(settings.api.body_mb_max * 1e6))
+    app = api(
+        door,
+        keys.entrance(required=required),
+        hosts=LOOPBACK_NAMES if here else None,
+        body_bytes_max=int(settings.api.body_mb_max * 1e6),
+        requests_max=settings.api.clients_max,
+        page_max=settings.api.page_max,
+    )
     return running_api(app, host, settings.service.port, settings.api.clients_max)
 
 
