@@ -266,6 +266,7 @@ class Service:
     def handle(self, letters: Sequence[Letter], now: float) -> None:
         """Take one batch in at an instant [POSIX s], record it, act on it, and tell of it."""
         began = time.perf_counter()
+        letters, twins = self._unknown(letters)
         steps = self._taken_in(letters, now)
         self.board.publish(
             self.planner,
@@ -277,11 +278,13 @@ class Service:
                 fault="" if self.fault is None else str(self.fault),
             ),
         )
+        # Whoever asks how things stand once it is settled is told of them as they are since.
+        for letter in (*letters, *twins) if self.fault is None else twins:
+            letter.settle(self.fault)
 
     def _taken_in(self, letters: Sequence[Letter], now: float) -> int:
         """Take a batch in, record it, and act on it; return how many steps it was."""
         self._held = []
-        letters = self._unknown(letters)
         steps = [(each.event, self.planner.handle(each.event)) for each in letters]
         tick = Ticked(at=now)
         commands = self.planner.handle(tick)
@@ -294,25 +297,29 @@ class Service:
             self._start_over(letters, fault)
             return 0
         self.fault = None
-        for letter in letters:
-            letter.settle()
         for event, answer in steps:
             self._watch(event, answer)
         self._act([command for _, answer in steps for command in answer])
         return len(steps)
 
-    def _unknown(self, letters: Sequence[Letter]) -> list[Letter]:
-        """Leave out messages that were taken in before, and settle them."""
+    def _unknown(self, letters: Sequence[Letter]) -> tuple[list[Letter], list[Letter]]:
+        """Return letters to take in, and those that say the same as one of them.
+
+        Messages that were taken in before are settled.
+        """
         seen: set[str] = set()
         fresh: list[Letter] = []
+        twins: list[Letter] = []
         for letter in letters:
             name = letter.message_id
-            if name and (name in seen or self._record.is_known(name)):
+            if name and name in seen:
+                twins.append(letter)
+            elif name and self._record.is_known(name):
                 letter.settle()
-                continue
-            seen.add(name)
-            fresh.append(letter)
-        return fresh
+            else:
+                seen.add(name)
+                fresh.append(letter)
+        return fresh, twins
 
     def _start_over(self, letters: Sequence[Letter], fault: StorageError) -> None:
         """Forget a batch that could not be written; what our own hands reported is kept for later.

@@ -149,16 +149,23 @@ class Board:
         self._pulse = pulse
         self._looked_at = pulse()
         self._took_s: deque[float] = deque(maxlen=BATCHES_KEPT_MAX)
+        self._listeners: list[Callable[[Batch], None]] = []
         self.state = _state(planner, Batch(at=at, steps=0, took_s=0.0, inbox=0), 0, 0)
 
     def look_up(self) -> None:
         """Note that the loop is alive: it looks up twice a second at least."""
         self._looked_at = self._pulse()
 
+    def listen(self, hear: Callable[[Batch], None]) -> None:
+        """Have somebody told of each batch from now on; they must be quick."""
+        self._listeners.append(hear)
+
     def publish(self, planner: Planner, batch: Batch) -> None:
         """Hang up how the service stands after a batch."""
         self.look_up()
         self._took_s.append(batch.took_s)
+        for hear in self._listeners:
+            hear(batch)
         before = self.state
         self.state = _state(planner, batch, before.steps + batch.steps, before.batches + 1)
 

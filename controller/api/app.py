@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 from fastapi import FastAPI
 
-from controller.api import health, listings, problems, subscriptions
+from controller.api import health, listings, operating, problems, subscriptions, updates
 from controller.api.door import Door
-from controller.api.gate import BODY_BYTES_MAX, REQUESTS_MAX, Gate
+from controller.api.gate import BODY_BYTES_MAX, REQUESTS_MAX, Gate, nobody_hears
 from controller.api.pages import LIMIT_MAX
 from controller.api.who import Find
 from controller.build import VERSION
@@ -47,7 +47,13 @@ def api(
     )
     problems.install(app)
     app.state.door, app.state.find_caller, app.state.page_max = door, find_caller, page_max
-    for routes in (health, subscriptions, listings):
+    for routes in (health, subscriptions, listings, updates, operating):
         app.include_router(routes.router)
-    app.add_middleware(Gate, hosts=hosts, body_bytes_max=body_bytes_max, requests_max=requests_max)
+    app.add_middleware(
+        Gate,
+        hosts=hosts,
+        body_bytes_max=body_bytes_max,
+        requests_max=requests_max,
+        heard=door.telemetry.hear_request if door.telemetry else nobody_hears,
+    )
     return app

@@ -23,10 +23,12 @@ from controller.destinations import Destinations
 from controller.service import Inbox, Letter
 from controller.store.listed import SubscriptionRow
 from controller.store.store import Store
+from controller.telemetry import Telemetry
 from controller.telling import Board
 from planner.errors import SlackwaterError
 from planner.events import AnyEvent
 from planner.model import Subscription
+from planner.scaling.policy import Policy
 from planner.settings import PlannerSettings
 
 DURABLE_S_MAX = 30.0
@@ -103,14 +105,16 @@ class Door:
         Where the loop tells how it stands.
     settings : PlannerSettings
         Of the settings file: what "auto" goes back to.
-    policies : collection of str
-        Names of the policies that may be chosen.
+    policies : mapping of str to Policy
+        Those that may be chosen; looking one up loads it.
     estimator : Estimator or None
         Foresees what a subscription will take; None foresees nothing.
     at_risk : str
         Whether to "accept" or to "refuse" a subscription whose deadline is at risk.
     announce : callable or None
         Takes pushed messages; None where none are taken.
+    telemetry : Telemetry or None
+        What is counted for Prometheus.
     faults : callable
         What is wrong beside the loop; such faults do not keep work from being taken.
     clock : callable
@@ -126,10 +130,11 @@ class Door:
         destinations: Destinations,
         board: Board,
         settings: PlannerSettings,
-        policies: Mapping[str, object],
+        policies: Mapping[str, Policy],
         estimator: Estimator | None = None,
         at_risk: Literal["accept", "refuse"] = "accept",
         announce: Announce | None = None,
+        telemetry: Telemetry | None = None,
         faults: Faults = dict,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -138,10 +143,11 @@ class Door:
         self.destinations = destinations
         self.board = board
         self.settings = settings
-        self.policies = tuple(policies)
+        self.policies = policies
         self.estimator = estimator
         self.at_risk = at_risk
         self.announce = announce
+        self.telemetry = telemetry
         self.clock = clock
         self._faults = faults
         self._inbox = inbox

@@ -195,7 +195,7 @@ class _Foresight:
             allow_s=allow_s,
             state=task.state.value,
             verdict=_verdict(task, report.workers_max, allow_s),
-            notes=tuple(self._notes()),
+            notes=tuple(self._notes(task)),
         )
 
     def _events(self) -> list[AnyEvent]:
@@ -270,7 +270,9 @@ class _Foresight:
             asked_s = rounded_up(took_s * (1.0 + DEADLINE_MARGIN))
         return None
 
-    def _notes(self) -> Iterator[str]:
+    def _notes(self, task: TaskReport) -> Iterator[str]:
+        if not task.files:
+            yield "the archive holds nothing of it yet: the first product is empty"
         waiting = self.standing.tasks
         if waiting:
             tasks = "1 open task" if waiting == 1 else f"{waiting:,} open tasks"

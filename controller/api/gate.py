@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -30,6 +30,13 @@ PATH_LOGGED_MAX = 200
 
 WATCHED = frozenset(("/livez", "/readyz", "/metrics"))
 """Asked by machines every few seconds: always answered, and logged only where all is."""
+
+Heard = Callable[[str, int, float], None]
+
+
+def nobody_hears(method: str, status: int, took_s: float) -> None:
+    """Hear of a request, and make nothing of it."""
+
 
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 
@@ -58,6 +65,8 @@ class Gate:
         None lets any name pass.
     body_bytes_max : int
     requests_max : int
+    heard : callable
+        Is told method, status and duration [s] of each request.
     """
 
     def __init__(
@@ -67,11 +76,13 @@ class Gate:
         hosts: Collection[str] | None = None,
         body_bytes_max: int = BODY_BYTES_MAX,
         requests_max: int = REQUESTS_MAX,
+        heard: Heard = nobody_hears,
     ) -> None:
         self._app = app
         self._hosts = hosts
         self._body_bytes_max = body_bytes_max
         self._requests_max = requests_max
+        self._heard = heard
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +102,9 @@ class Gate:
                 await problems.answer(refusal)(scope, receive, answer.send)
         finally:
             self._under_way -= 1
-            _note(scope, answer, time.monotonic() - began)
+            took_s = time.monotonic() - began
+            _note(scope, answer, took_s)
+            self._heard(scope["method"], answer.status or 500, took_s)
 
     def _refusal(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)

@@ -103,13 +103,18 @@ class Keys:
         Of this program's schema.
     clock : callable
         Returns the time [POSIX s].
+
+    Attributes
+    ----------
+    remembered : dict
+        Who was found lately, or None, and when [POSIX s]; by the digest of what was shown.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
         self._queries = queries("controller.api", "keys.sql")
-        self._known: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()
+        self.remembered: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()
         self._lock = threading.Lock()
         self._exist = False
         self._looked_at = -CACHE_S
@@ -159,7 +164,7 @@ class Keys:
         """
         self._change("revoke_key", {"id": key_id, "at": self._clock()})
         with self._lock:
-            self._known.clear()
+            self.remembered.clear()
         found = self._rows("find_key", id=key_id)
         if not found:
             raise KeyFault(f"there is no key {key_id}", fix="See `slackwater keys list`")
@@ -188,16 +193,16 @@ class Keys:
         """Return whose key this is; None of one that opens nothing."""
         digest, now = _digest(text), self._clock()
         with self._lock:
-            found_at, caller = self._known.get(digest, (-CACHE_S, None))
+            found_at, caller = self.remembered.get(digest, (-CACHE_S, None))
             # A clock that was set back must not keep a revoked key alive.
             if 0.0 <= now - found_at < CACHE_S:
                 return caller
         caller = self._look_up(text, digest, now)
         with self._lock:
-            self._known[digest] = now, caller
-            self._known.move_to_end(digest)
-            while len(self._known) > CACHED_MAX:
-                self._known.popitem(last=False)
+            self.remembered[digest] = now, caller
+            self.remembered.move_to_end(digest)
+            while len(self.remembered) > CACHED_MAX:
+                self.remembered.popitem(last=False)
         return caller
 
     def _look_up(self, text: str, digest: str, now: float) -> Caller | None:

@@ -157,6 +157,7 @@ def _api(
         policies=Policies(),
         estimator=Estimator(datasets.application),
         at_risk=settings.api.at_risk,
+        telemetry=telemetry,
     )
     app = api(
         door,

@@ -142,6 +142,10 @@ WHERE (:standing_only = 0 OR gone_at IS NULL)
     AND (requested_at < :before OR (requested_at = :before AND id > :after))
 ORDER BY requested_at DESC, id LIMIT :count
 
+-- name: one_node
+SELECT id, node_type, state, workers, requested_at, ready_at, gone_at, reason FROM nodes
+WHERE id = :id
+
 -- name: add_decision
 INSERT INTO decisions (place, at, action, node_id, reason)
 VALUES (:place, :at, :action, :node_id, :reason)

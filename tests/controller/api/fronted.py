@@ -18,6 +18,7 @@ from controller.api.keys import Keys
 from controller.api.server import running_api
 from controller.config.subscriptions import KnownDatasets
 from controller.destinations import Destinations
+from controller.telemetry import Telemetry
 from planner.events import OffersChanged
 from planner.scaling.policy import BUILT_IN
 from planner.settings import PlannerSettings, ScalingSettings
@@ -82,13 +83,14 @@ def wait_for(look: Callable[[], Found]) -> Found:
 
 
 @contextmanager
-def fronted(
+def fronted(  # noqa: PLR0913 - one for each thing that a test may be about
     place: Place,
     folder: Path,
     *,
     datasets: KnownDatasets | None = None,
     stalls: tuple[type, ...] = (),
     runs: bool = True,
+    telemetry: bool = False,
     door: dict[str, Any] | None = None,
     app: dict[str, Any] | None = None,
     server: dict[str, Any] | None = None,
@@ -97,6 +99,8 @@ def fronted(
     with ExitStack() as ends:
         one = ends.enter_context(life(place, stalls))
         begun(one)
+        counts = Telemetry(one.service.board, lambda: NOW)
+        one.watch = counts.see
         keys = Keys(one.database)
         asked = Door(
             **{
@@ -108,6 +112,7 @@ def fronted(
                 "settings": PlannerSettings(scaling=ScalingSettings(put_off_launches=False)),
                 "policies": BUILT_IN,
                 "clock": lambda: NOW,
+                "telemetry": counts if telemetry else None,
                 **(door or {}),
             }
         )
