@@ -122,6 +122,16 @@ Watch = Callable[[AnyEvent, list[AnyCommand]], None]
 """Is shown each step after it is durable: progress bars, notices, decision logs."""
 
 
+def both(first: Watch, second: Watch) -> Watch:
+    """Return a watch that shows each step to two."""
+
+    def see(event: AnyEvent, commands: list[AnyCommand]) -> None:
+        first(event, commands)
+        second(event, commands)
+
+    return see
+
+
 class Record(Protocol):
     """Where the loop writes what happened, before anything is acted on."""
 
@@ -221,6 +231,7 @@ class Service:
 
     Attributes
     ----------
+    clock : callable
     board : Board
         How the service stands, for readers of any thread.
     fault : StorageError or None
@@ -248,7 +259,7 @@ class Service:
         self._outbox = outbox
         self._watch = watch
         self._mend = mend
-        self._clock = clock
+        self.clock = clock
         self.board = Board(planner, clock())
         self._held: list[Letter] = []
         # A planner that was restored has asked for its wake-up in another life.
@@ -258,7 +269,7 @@ class Service:
         """Handle events until `done` says that nothing is left to do."""
         while not done(self.planner):
             letters = self._inbox.batch(self._patience_s())
-            now = self._clock()
+            now = self.clock()
             self.board.look_up()
             if letters or self._held or self._is_awake(now):
                 self.handle([*self._held, *letters], now)
@@ -336,7 +347,7 @@ class Service:
         for letter in letters:
             letter.settle(fault)
         self.planner = self._mend()
-        self._wake_at = self._clock() + MEND_S
+        self._wake_at = self.clock() + MEND_S
 
     def _act(self, commands: list[AnyCommand]) -> None:
         wakes = [command.wake_at for command in commands if isinstance(command, WakeAt)]
@@ -355,4 +366,4 @@ class Service:
             return MEND_S
         if self._wake_at is None:
             return IDLE_S_MAX
-        return min(IDLE_S_MAX, max(0.0, self._wake_at - self._clock()))
+        return min(IDLE_S_MAX, max(0.0, self._wake_at - self.clock()))

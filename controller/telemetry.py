@@ -65,17 +65,18 @@ _OUTCOMES = {
 class Telemetry:
     """Counts what the service does, and writes it as Prometheus reads it.
 
+    It counts from the start; how the service stands it tells once it was given its board.
+
     Parameters
     ----------
-    board : Board
-        Where the loop hangs up how it stands.
     clock : callable
         Returns the time [POSIX s].
     """
 
-    def __init__(self, board: Board, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.registry = CollectorRegistry()
-        self._board, self._clock = board, clock
+        self._board: Board | None = None
+        self._clock = clock
         self._count_from_now_on()
         for action in _ACTIONS.values():
             self._decisions.labels(action)
@@ -83,6 +84,10 @@ class Telemetry:
             self._deliveries.labels(outcome)
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
+
+    def read(self, board: Board) -> None:
+        """Tell from now on what the loop hangs up there."""
+        self._board = board
         board.listen(self._hear_batch)
 
     def _count_from_now_on(self) -> None:
@@ -146,6 +151,8 @@ class Telemetry:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics that follow from how the service stands."""
+        if self._board is None:
+            return
         state, now = self._board.state, self._clock()
         yield from _gauges(state, now)
         yield _labelled("nodes", "Nodes.", "state", _nodes(state))

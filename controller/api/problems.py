@@ -32,8 +32,9 @@ class Problem(SlackwaterError):
     status : HTTPStatus
     what, fix : str
         See `SlackwaterError`.
-    faults : sequence of (Where, str)
-        What is wrong with each value of the body.
+    faults : sequence of (Where or str, str)
+        What is wrong with each value: of the body, the way to it; of the query or the headers, the
+        name.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Problem(SlackwaterError):
         what: str,
         *,
         fix: str = "",
-        faults: Sequence[tuple[Where, str]] = (),
+        faults: Sequence[tuple[Where | str, str]] = (),
     ) -> None:
         super().__init__(what, fix=fix)
         self.status = status
@@ -63,9 +64,7 @@ def document(problem: Problem) -> dict[str, Any]:
         "detail": str(problem),
     }
     if problem.faults:
-        told["errors"] = [
-            {"pointer": _pointer(where), "detail": what} for where, what in problem.faults
-        ]
+        told["errors"] = [{**_place(where), "detail": what} for where, what in problem.faults]
     return told
 
 
@@ -134,10 +133,15 @@ async def _of_a_bug(request: Request, fault: Exception) -> JSONResponse:
     )
 
 
-def _way(loc: Sequence[str | int]) -> Where:
-    return tuple(loc[1:]) if loc and loc[0] == "body" else tuple(loc)
+def _way(loc: Sequence[str | int]) -> Where | str:
+    if loc and loc[0] in ("query", "header", "path"):
+        return str(loc[-1])
+    return tuple(loc[1:])
 
 
-def _pointer(where: Where) -> str:
-    """Return the way to a value as a JSON pointer (RFC 6901)."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in where)
+def _place(where: Where | str) -> dict[str, str]:
+    """Return where a fault is: in the body as a JSON pointer (RFC 6901), elsewhere by its name."""
+    if isinstance(where, str):
+        return {"parameter": where}
+    pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in where)
+    return {"pointer": pointer}

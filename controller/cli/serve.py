@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,13 +21,12 @@ from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.datasets import Datasets
 from controller.destinations import Destinations
-from controller.errors import ApiError
 from controller.interruption import Asked, Interrupted, deferred
 from controller.leasing import Heart, beating, take
 from controller.notifying import notifying
 from controller.ownership import check_names
 from controller.retaining import retaining
-from controller.service import Letter
+from controller.service import Letter, both
 from controller.serving import (
     Standing,
     address_of,
@@ -42,6 +41,7 @@ from controller.serving import (
 )
 from controller.snapshotting import Snapshots
 from controller.store.store import Store
+from controller.telemetry import Telemetry
 from controller.wiring import destinations_of
 from planner.events import SubscriptionAdded
 from planner.model import Subscription
@@ -71,6 +71,7 @@ def serve_until_stopped(
     ):
         recorder, recovered = recovered_from(store, settings)
         datasets = open_datasets(settings, folders, archive, recovered.planner)
+        telemetry = Telemetry()
         with (
             notifying(settings.notify, store) as notification,
             standing_service(
@@ -80,7 +81,7 @@ def serve_until_stopped(
                 datasets=datasets,
                 destinations=destinations,
                 folders=folders,
-                watch=notification.see,
+                watch=both(notification.see, telemetry.see),
             ) as standing,
             closing(
                 Snapshots(
@@ -92,13 +93,21 @@ def serve_until_stopped(
                 )
             ) as snapshots,
         ):
+            telemetry.read(standing.service.board)
             _tell_datasets(standing, datasets)
             if subscriptions:
                 _subscribe(standing, subscriptions, datasets, destinations)
             with (
-                following(settings, datasets, standing.inbox),
+                following(settings, datasets, standing.inbox) as follower,
                 retaining(store, destinations, settings.delivery.retention_days),
-                _api(standing, settings, datasets, destinations) as url,
+                offered(
+                    standing,
+                    settings,
+                    datasets,
+                    destinations,
+                    follower=follower,
+                    telemetry=telemetry,
+                ) as url,
             ):
                 where = f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it."
                 messages().print(where, soft_wrap=True)
@@ -125,49 +134,6 @@ def _lease(store: Store, standby: bool, asked_to_stop: Asked) -> Iterator[Heart]
         raise Interrupted
     with beating(store) as heart:
         yield heart
-
-
-def _api(
-    standing: Standing, settings: Settings, datasets: Datasets, destinations: Destinations
-) -> AbstractContextManager[str]:
-    """Offer the API; on this machine only, as long as nobody needs a key.
-
-    Raises
-    ------
-    ApiError
-        It would be open to everybody, nobody could use it, or its address is taken.
-    """
-    host, here = settings.service.host, is_loopback(settings.service.host)
-    keys = Keys(standing.recorder.store.database)
-    required = settings.api.keys_required or not here
-    if required and not keys.exist():
-        raise ApiError(
-            f"service.host is {host}, where everybody could ask, and there are no keys"
-            if not here
-            else "api.keys_required is set, and there are no keys",
-            fix="Make a key (`slackwater keys add`), or listen on 127.0.0.1 without keys_required",
-        )
-    door = Door(
-        inbox=standing.inbox,
-        store=standing.recorder.store,
-        datasets=datasets,
-        destinations=destinations,
-        board=standing.service.board,
-        settings=settings.planner,
-        policies=Policies(),
-        estimator=Estimator(datasets.application),
-        at_risk=settings.api.at_risk,
-        telemetry=telemetry,
-    )
-    app = api(
-        door,
-        keys.entrance(required=required),
-        hosts=LOOPBACK_NAMES if here else None,
-        body_bytes_max=int(settings.api.body_mb_max * 1e6),
-        requests_max=settings.api.clients_max,
-        page_max=settings.api.page_max,
-    )
-    return running_api(app, host, settings.service.port, settings.api.clients_max)
 
 
 def _tell_datasets(standing: Standing, datasets: Datasets) -> None:

@@ -99,7 +99,8 @@ def fronted(  # noqa: PLR0913 - one for each thing that a test may be about
     with ExitStack() as ends:
         one = ends.enter_context(life(place, stalls))
         begun(one)
-        counts = Telemetry(one.service.board, lambda: NOW)
+        counts = Telemetry(lambda: NOW)
+        counts.read(one.service.board)
         one.watch = counts.see
         keys = Keys(one.database)
         asked = Door(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from controller.api.announcing import announcing
 from controller.api.door import Announced
 from controller.api.scopes import Scope
 from controller.api.shapes import DecisionTold, NodeTold, StatusTold, UpdateTold
+from controller.config.settings import ARGO_DOI
 from controller.errors import ArchiveError
+from controller.store.sqlite import SqliteDatabase
 from planner.commands import DrainNode, RemoveNode, RunPart
 from tests.controller.api.fronted import WISH, Front, fronted, wait_for
 from tests.controller.stores import Place, place, server
@@ -164,6 +168,29 @@ def test_pushed_messages_are_handed_on_with_their_headers(place: Place, tmp_path
         assert front.as_("ann", Scope.SUBSCRIBE).post("/v1/updates").status_code == 403
     assert taken[0][0]["ce-id"] == "m1"
     assert "authorization" not in taken[0][0]
+
+
+def test_a_message_at_fault_is_told_all_that_is_wrong(tmp_path: Path) -> None:
+    announce = announcing({"argo": ARGO_DOI}, lambda found: found.id != "old")
+    database = partial(SqliteDatabase, tmp_path / "db")
+    with fronted(database, tmp_path, door={"announce": announce}) as front:
+        told = front.client.post("/v1/updates", json={"id": "m1", "dataset": "argo"})
+        assert told.json() == {"id": "m1", "dataset": ARGO_DOI, "is_new": True}
+        again = front.client.post("/v1/updates", json={"id": "old", "dataset": "argo"})
+        assert (again.status_code, again.json()["is_new"]) == (202, False)
+        refused = front.client.post("/v1/updates", json={"dataset": "arg", "subject": 1})
+        assert refused.status_code == 422
+        assert {each["pointer"] for each in refused.json()["errors"]} == {
+            "/id",
+            "/dataset",
+            "/subject",
+        }
+        typed = {"Content-Type": "text/csv"}
+        refused = front.client.post("/v1/updates", content=b"a,b", headers=typed)
+        assert refused.status_code == 415
+        assert refused.json()["errors"][0]["parameter"] == "content-type"
+        large = front.client.post("/v1/updates", json={"id": "a" * 70_000, "dataset": "argo"})
+        assert large.status_code == 413
 
 
 def test_a_service_that_takes_no_messages_says_so(front: Front) -> None:
