@@ -15,6 +15,7 @@ from prometheus_client import (
     Histogram,
     Info,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -74,6 +75,8 @@ class Telemetry:
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        # When each series began is of no use to anybody who scrapes from the start.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._board: Board | None = None
         self._clock = clock
