@@ -167,7 +167,8 @@ def _wish(number: int, *, deadline_s: float = 3600.0) -> Subscription:
     )
 
 
-def _open(inbox: Inbox, count: int) -> None:
+def opening(inbox: Inbox, count: int) -> None:
+    """Put what makes nodes, a dataset and so many subscriptions known into an inbox."""
     inbox.put(OffersChanged(at=NOW, offers=(OFFER,)))
     inbox.put(UpdateArrived(at=NOW, dataset=DATASET, number=0, observations=None))
     for number in range(count):
@@ -182,7 +183,7 @@ def _play(service: Service, inbox: Inbox) -> None:
 def _served(folder: Path) -> tuple[float, Recording, int]:
     """Return events/s of a service, what it wrote, and how many events that were."""
     with _service(folder) as (service, inbox, recorder, store):
-        _open(inbox, SUBSCRIPTIONS)
+        opening(inbox, SUBSCRIPTIONS)
         _play(service, inbox)
         store.written.clear()
         store.took_s.clear()
@@ -236,7 +237,7 @@ def restart(waiting: int) -> tuple[float, float]:
         folder = Path(name)
         with _service(folder) as (service, inbox, recorder, _):
             service.is_winding_down = True
-            _open(inbox, waiting)
+            opening(inbox, waiting)
             _play(service, inbox)
             inbox.put(UpdateArrived(at=NOW, dataset=DATASET, number=1, observations=None))
             _play(service, inbox)

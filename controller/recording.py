@@ -6,6 +6,7 @@ it, those that have ended, and the rows of listings that it touched. Only then i
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ NODES_LISTED_MAX = 100_000
 
 MESSAGES_KEPT_S = 30 * 86400.0
 """A message that comes again within this time [s] changes nothing; senders try for days at most."""
+
+_STANDING = {"standing_only": 1, "before": math.inf, "after": "", "count": NODES_LISTED_MAX}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +111,7 @@ class Recorder:
         commands = self._commands_under_way(planner)
         self._listing = Listing(
             self.store.rows("open_tasks", TaskRow, {}),
-            self.store.rows("list_nodes", NodeRow, {"standing_only": 1, "count": NODES_LISTED_MAX}),
+            self.store.rows("list_nodes", NodeRow, _STANDING),
         )
         return Recovered(planner=planner, commands=commands, is_new=is_new)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.errors import Overloaded, StorageError
+from controller.telling import Batch, Board
 from planner.commands import AnyCommand, WakeAt
 from planner.core import Planner
 from planner.errors import SlackwaterError
@@ -101,6 +102,10 @@ class Inbox:
             )
         self._letters.put(letter)
 
+    def __len__(self) -> int:
+        """Return about how many letters wait."""
+        return self._letters.qsize()
+
     def batch(self, patience_s: float) -> list[Letter]:
         """Wait at most this long [s] for a letter, then return all that are there."""
         letters: list[Letter] = []
@@ -115,6 +120,16 @@ class Inbox:
 
 Watch = Callable[[AnyEvent, list[AnyCommand]], None]
 """Is shown each step after it is durable: progress bars, notices, decision logs."""
+
+
+def both(first: Watch, second: Watch) -> Watch:
+    """Return a watch that shows each step to two."""
+
+    def see(event: AnyEvent, commands: list[AnyCommand]) -> None:
+        first(event, commands)
+        second(event, commands)
+
+    return see
 
 
 class Record(Protocol):
@@ -216,6 +231,9 @@ class Service:
 
     Attributes
     ----------
+    clock : callable
+    board : Board
+        How the service stands, for readers of any thread.
     fault : StorageError or None
         Why nothing can be taken in now.
     is_winding_down : bool
@@ -241,7 +259,8 @@ class Service:
         self._outbox = outbox
         self._watch = watch
         self._mend = mend
-        self._clock = clock
+        self.clock = clock
+        self.board = Board(planner, clock())
         self._held: list[Letter] = []
         self._is_torn = False
         # A planner that was restored has asked for its wake-up in another life.
@@ -251,12 +270,31 @@ class Service:
         """Handle events until `done` says that nothing is left to do."""
         while not done(self.planner):
             letters = self._inbox.batch(self._patience_s())
-            now = self._clock()
+            now = self.clock()
+            self.board.look_up()
             if letters or self._held or self._is_awake(now):
                 self.handle([*self._held, *letters], now)
 
     def handle(self, letters: Sequence[Letter], now: float) -> None:
-        """Take one batch in at an instant [POSIX s], record it, and act on it."""
+        """Take one batch in at an instant [POSIX s], record it, act on it, and tell of it."""
+        began = time.perf_counter()
+        steps = self._taken_in(letters, now)
+        self.board.publish(
+            self.planner,
+            Batch(
+                at=now,
+                steps=steps,
+                took_s=time.perf_counter() - began,
+                inbox=len(self._inbox),
+                fault="" if self.fault is None else str(self.fault),
+            ),
+        )
+        # Whoever asks how things stand once it is settled is told of them as they are since.
+        for letter in letters:
+            letter.settle(self.fault)
+
+    def _taken_in(self, letters: Sequence[Letter], now: float) -> int:
+        """Take a batch in, record it, and act on it; return how many steps it was."""
         self._held = []
         try:
             self._mend_planner()
@@ -266,13 +304,12 @@ class Service:
             self._record.append(self.planner, steps, messages)
         except StorageError as fault:
             self._start_over(letters, fault)
-            return
+            return 0
         self.fault = None
-        for letter in letters:
-            letter.settle()
         for event, answer in steps:
             self._watch(event, answer)
         self._act([command for _, answer in steps for command in answer])
+        return len(steps)
 
     def _steps(self, letters: Sequence[Letter], now: float) -> list[Step]:
         steps = [(each.event, self.planner.handle(each.event)) for each in letters]
@@ -305,10 +342,8 @@ class Service:
             raise fault
         self.fault = fault
         self._held = [each for each in letters if not each.is_from_outside]
-        for letter in letters:
-            letter.settle(fault)
         self._is_torn = True
-        self._wake_at = self._clock() + MEND_S
+        self._wake_at = self.clock() + MEND_S
 
     def _mend_planner(self) -> None:
         """Go on from what the record has, if the planner is ahead of it."""
@@ -336,4 +371,4 @@ class Service:
             return MEND_S
         if self._wake_at is None:
             return IDLE_S_MAX
-        return min(IDLE_S_MAX, max(0.0, self._wake_at - self._clock()))
+        return min(IDLE_S_MAX, max(0.0, self._wake_at - self.clock()))

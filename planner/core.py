@@ -22,9 +22,11 @@ from planner.events import (
     DeliveryFailed,
     FleetPlanned,
     FullProductRequested,
+    NodeDrainRequested,
     NodeLost,
     NodeReady,
     NodeRefused,
+    NodeRemovalRequested,
     NodeRemoved,
     OffersChanged,
     PartFailed,
@@ -44,7 +46,7 @@ from planner.events import (
 from planner.model import FleetPlan
 from planner.scaling.policy import BUILT_IN, Policy
 from planner.settings import PlannerSettings
-from planner.steering import tick
+from planner.steering import node_drain_requested, node_removal_requested, tick
 
 
 class Planner:
@@ -163,6 +165,8 @@ _HANDLERS: dict[type, Callable[[Books, Any], list[AnyCommand]]] = {
     NodeRefused: progress.node_refused,
     NodeLost: progress.node_lost,
     NodeRemoved: progress.node_removed,
+    NodeDrainRequested: node_drain_requested,
+    NodeRemovalRequested: node_removal_requested,
     FleetPlanned: _fleet_planned,
     Ticked: _ticked,
 }

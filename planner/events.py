@@ -236,6 +236,20 @@ class NodeRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDrainRequested(Event):
+    """The operator wants a node to go once its parts have ended; nothing new is sent to it."""
+
+    node_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRemovalRequested(Event):
+    """The operator wants a node gone now; what it runs is lost and run elsewhere."""
+
+    node_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetPlanned(Event):
     """A solver planned ahead; replaces what was planned before.
 
@@ -287,6 +301,8 @@ AnyEvent = (
     | NodeRefused
     | NodeLost
     | NodeRemoved
+    | NodeDrainRequested
+    | NodeRemovalRequested
     | FleetPlanned
     | Ticked
 )

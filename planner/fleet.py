@@ -43,6 +43,8 @@ class Node:
         Since when workers stand and nothing runs [POSIX s].
     running : dict of str to (float, float)
         For each part on it, when it was sent and is predicted to end [POSIX s].
+    dismissed : bool
+        Whether the operator wants it gone: no policy counts on it any more.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Node:
     emptied_at: float | None = None
     idle_since: float | None = None
     running: dict[str, tuple[float, float]] = field(default_factory=dict)
+    dismissed: bool = False
 
     def move(self, by: str) -> None:
         """Go one step along `NODE_LIFE`."""
@@ -185,6 +188,11 @@ class Fleet:
         node.move(by)
         self._note_change(node)
 
+    def dismiss(self, node: Node) -> None:
+        """Note that the operator wants a node gone."""
+        node.dismissed = True
+        self._note_change(node)
+
     def grow(self, node: Node, workers: int) -> None:
         """Note that a node was told to hold so many workers."""
         node.workers = workers
@@ -251,7 +259,7 @@ class Fleet:
 
     def view(self, now: float) -> tuple[NodeView, ...]:
         """Return what a policy sees of the fleet, in the order in which nodes were asked for."""
-        nodes = self.nodes.values()
+        nodes = (node for node in self.nodes.values() if not node.dismissed)
         return tuple(self._view(node, now) for node in nodes if node.state in _PHASES)
 
     def committed(self, now: float, period_s: float) -> float:

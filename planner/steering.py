@@ -22,6 +22,7 @@ from planner.commands import (
     UndrainNode,
     WakeAt,
 )
+from planner.events import NodeDrainRequested, NodeRemovalRequested
 from planner.fleet import Node
 from planner.intake import end_early, turn_page
 from planner.lifecycle import NodeState, PartState
@@ -253,13 +254,41 @@ def _scale(books: Books, wanted: Wanted, at: float) -> list[AnyCommand]:
     return commands
 
 
+ASKED_FOR = "the operator asked for it"
+"""Why a node goes whatever the policy makes of it."""
+
+
+def node_drain_requested(books: Books, event: NodeDrainRequested) -> list[AnyCommand]:
+    """Let a node go once its parts have ended; one that runs none goes at once."""
+    node = _to_dismiss(books, event)
+    return [] if node is None else _release(books, Release(node_id=node.id, reason=ASKED_FOR))
+
+
+def node_removal_requested(books: Books, event: NodeRemovalRequested) -> list[AnyCommand]:
+    """Let a node go at once."""
+    node = _to_dismiss(books, event)
+    if node is None:
+        return []
+    books.fleet.move(node, "released")
+    return [RemoveNode(node_id=node.id, reason=ASKED_FOR)]
+
+
+def _to_dismiss(books: Books, event: NodeDrainRequested | NodeRemovalRequested) -> Node | None:
+    node = books.fleet.nodes.get(event.node_id)
+    if node is None or node.state is NodeState.REMOVING:
+        books.count_late(event)
+        return None
+    books.fleet.dismiss(node)
+    return node
+
+
 UNPAID = "the budget of this period is spent"
 """Why a node goes that may still be needed."""
 
 
 def _keep(books: Books, keep: Keep) -> list[AnyCommand]:
     node = books.fleet.nodes.get(keep.node_id)
-    if node is None or node.state is not NodeState.DRAINING:
+    if node is None or node.state is not NodeState.DRAINING or node.dismissed:
         return []
     books.fleet.move(node, "kept")
     return [UndrainNode(node_id=node.id, reason=keep.reason)]

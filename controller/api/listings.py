@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from controller.api.door import Door, TheDoor
 from controller.api.pages import Page, Paged
 from controller.api.problems import not_found
+from controller.api.scopes import Caller
 from controller.api.shapes import (
     DecisionTold,
     Link,
@@ -24,13 +25,16 @@ from controller.api.shapes import (
     told_task,
     told_update,
 )
-from controller.api.who import Caller, Operator, Subscriber
+from controller.api.who import Operator, Subscriber
 from controller.store.listed import DecisionRow, NodeRow, TaskRow, UpdateRow
 
 router = APIRouter(prefix="/v1")
 
 NEWEST_FIRST = 2**62
 """A place behind every other."""
+
+NEVER = 1e300
+"""An instant behind every other [POSIX s]."""
 
 
 class TaskPage(BaseModel):
@@ -75,7 +79,7 @@ def tasks(
     page: Paged,
     subscription: str = "",
     open_only: bool = False,
-) -> dict[str, Any]:
+) -> Response:
     """List tasks in order of arrival."""
     rows = _tasks(door, caller, page, subscription, open_only=int(open_only))
     return page.told([told_task(row) for row in rows], *_last(rows))
@@ -84,23 +88,21 @@ def tasks(
 @router.get("/tasks/{name}", response_model=TaskTold, tags=["tasks"])
 def task(door: TheDoor, name: str, caller: Subscriber) -> dict[str, Any]:
     """Return one task."""
-    found = door.store.rows("one_task", TaskRow, {"id": name})
+    found = door.store.rows("one_task", TaskRow, {"id": name}) if name.isprintable() else []
     if not found or caller.sees() not in ("", found[0].owner):
         raise not_found("task", name)
     return told_task(found[0])
 
 
 @router.get("/products", response_model=ProductPage, tags=["products"])
-def products(
-    door: TheDoor, caller: Subscriber, page: Paged, subscription: str = ""
-) -> dict[str, Any]:
+def products(door: TheDoor, caller: Subscriber, page: Paged, subscription: str = "") -> Response:
     """List delivered products in the order of their tasks."""
     rows = _tasks(door, caller, page, subscription, delivered_only=1)
     return page.told([told_product(row) for row in rows], *_last(rows))
 
 
 @router.get("/updates", response_model=UpdatePage, tags=["updates"])
-def updates(door: TheDoor, _: Subscriber, page: Paged) -> dict[str, Any]:
+def updates(door: TheDoor, _: Subscriber, page: Paged) -> Response:
     """List the updates of each dataset."""
     dataset, number = page.after("", -1)
     asked = {"dataset": dataset, "number": number, "count": page.limit}
@@ -110,15 +112,18 @@ def updates(door: TheDoor, _: Subscriber, page: Paged) -> dict[str, Any]:
 
 
 @router.get("/nodes", response_model=NodePage, tags=["fleet"])
-def nodes(door: TheDoor, _: Operator, page: Paged, standing_only: bool = True) -> dict[str, Any]:
+def nodes(door: TheDoor, _: Operator, page: Paged, standing_only: bool = True) -> Response:
     """List nodes, the newest first."""
-    asked = {"standing_only": int(standing_only), "count": page.limit}
+    before, after = page.after(NEVER, "")
+    asked = {"before": before, "after": after, "count": page.limit}
+    asked["standing_only"] = int(standing_only)
     rows = door.store.rows("list_nodes", NodeRow, asked)
-    return page.told([told_node(row) for row in rows])
+    last = (rows[-1].requested_at, rows[-1].id) if rows else ()
+    return page.told([told_node(row) for row in rows], *last)
 
 
 @router.get("/decisions", response_model=DecisionPage, tags=["fleet"])
-def decisions(door: TheDoor, _: Operator, page: Paged) -> dict[str, Any]:
+def decisions(door: TheDoor, _: Operator, page: Paged) -> Response:
     """Tell why the fleet changed, the newest first."""
     (before,) = page.after(NEWEST_FIRST)
     asked = {"before": before, "count": page.limit}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,8 @@ RETRY_S = 5
 
 MEDIA_TYPE = "application/problem+json"
 
+_log = logging.getLogger(__name__)
+
 
 class Problem(SlackwaterError):
     """A request that is answered with a problem document.
@@ -29,8 +32,9 @@ class Problem(SlackwaterError):
     status : HTTPStatus
     what, fix : str
         See `SlackwaterError`.
-    faults : sequence of (Where, str)
-        What is wrong with each value of the body.
+    faults : sequence of (Where or str, str)
+        What is wrong with each value: of the body, the way to it; of the query or the headers, the
+        name.
     """
 
     def __init__(
@@ -39,7 +43,7 @@ class Problem(SlackwaterError):
         what: str,
         *,
         fix: str = "",
-        faults: Sequence[tuple[Where, str]] = (),
+        faults: Sequence[tuple[Where | str, str]] = (),
     ) -> None:
         super().__init__(what, fix=fix)
         self.status = status
@@ -60,18 +64,25 @@ def document(problem: Problem) -> dict[str, Any]:
         "detail": str(problem),
     }
     if problem.faults:
-        told["errors"] = [
-            {"pointer": _pointer(where), "detail": what} for where, what in problem.faults
-        ]
+        told["errors"] = [{**_place(where), "detail": what} for where, what in problem.faults]
     return told
 
 
-def answer(problem: Problem) -> JSONResponse:
+_HEADERS = {
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_S)},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": str(RETRY_S)},
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="slackwater"'},
+}
+"""What else is said with a status: when to come back, how to show who one is."""
+
+
+def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Return a problem as an answer; one that may pass says when to come back."""
-    later = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
-    headers = {"Retry-After": str(RETRY_S)} if problem.status in later else None
     return JSONResponse(
-        document(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers
+        document(problem),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers={**_HEADERS.get(problem.status, {}), **(headers or {})},
     )
 
 
@@ -80,6 +91,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SlackwaterError, _of_ours)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_request)
+    app.add_exception_handler(Exception, _of_a_bug)
 
 
 async def _of_ours(_: Request, fault: Exception) -> JSONResponse:
@@ -97,7 +109,7 @@ async def _of_ours(_: Request, fault: Exception) -> JSONResponse:
 
 async def _of_http(_: Request, fault: Exception) -> JSONResponse:
     assert isinstance(fault, HTTPException)
-    return answer(Problem(HTTPStatus(fault.status_code), str(fault.detail)))
+    return answer(Problem(HTTPStatus(fault.status_code), str(fault.detail)), fault.headers)
 
 
 async def _of_request(_: Request, fault: Exception) -> JSONResponse:
@@ -108,10 +120,28 @@ async def _of_request(_: Request, fault: Exception) -> JSONResponse:
     )
 
 
-def _way(loc: Sequence[str | int]) -> Where:
-    return tuple(loc[1:]) if loc and loc[0] == "body" else tuple(loc)
+async def _of_a_bug(request: Request, fault: Exception) -> JSONResponse:
+    """Answer a fault of ours: nothing of it leaves the house but where to find it in the log."""
+    request_id = request.scope.get("state", {}).get("request_id", "")
+    _log.error("request %s met a fault of ours, a %s", request_id, type(fault).__name__)
+    return answer(
+        Problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "the service met a fault of its own",
+            fix=f"Tell the operator of request {request_id}",
+        )
+    )
 
 
-def _pointer(where: Where) -> str:
-    """Return the way to a value as a JSON pointer (RFC 6901)."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in where)
+def _way(loc: Sequence[str | int]) -> Where | str:
+    if loc and loc[0] in ("query", "header", "path"):
+        return str(loc[-1])
+    return tuple(loc[1:])
+
+
+def _place(where: Where | str) -> dict[str, str]:
+    """Return where a fault is: in the body as a JSON pointer (RFC 6901), elsewhere by its name."""
+    if isinstance(where, str):
+        return {"parameter": where}
+    pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in where)
+    return {"pointer": pointer}

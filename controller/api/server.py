@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 
+import anyio.to_thread
+import h11
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from controller.api.gate import REQUESTS_MAX
 from controller.errors import ApiError
 
 START_S_MAX = 30.0
@@ -19,10 +24,40 @@ START_S_MAX = 30.0
 CLOSE_S_MAX = 5.0
 """Requests under way may take so long to end [s]."""
 
+READ_S_MAX = 30.0
+"""A request that has not come whole after this time [s] is cut off: at 8 MB, below 2.2 Mbit/s."""
+
+WRITE_S_MAX = 30.0
+"""A client that takes nothing more of its answer for this time [s] is cut off."""
+
+CONNECTIONS_BESIDE = 64
+"""Connections beyond those that are served, of clients that wait, or are told to come back."""
+
+THREADS_MAX = 4
+"""Threads that read the store for clients: each more competes with the loop for the interpreter."""
+
 
 @contextmanager
-def running_api(app: FastAPI, host: str, port: int, clients_max: int) -> Iterator[str]:
+def running_api(
+    app: FastAPI,
+    host: str,
+    port: int,
+    clients_max: int,
+    *,
+    read_s_max: float = READ_S_MAX,
+    write_s_max: float = WRITE_S_MAX,
+) -> Iterator[str]:
     """Serve an API inside the block; yields its URL.
+
+    Parameters
+    ----------
+    app : FastAPI
+    host : str
+    port : int
+    clients_max : int
+        Clients that are served at the same time; some more may connect.
+    read_s_max, write_s_max : float
+        A client that sends or takes nothing for so long is cut off [s].
 
     Raises
     ------
@@ -30,17 +65,30 @@ def running_api(app: FastAPI, host: str, port: int, clients_max: int) -> Iterato
         The address cannot be listened on.
     """
     listener = _listener(host, port)
+    patience = {
+        "connections_max": clients_max + CONNECTIONS_BESIDE,
+        "read_s_max": read_s_max,
+        "write_s_max": write_s_max,
+    }
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=type("_Patience", (Patience,), patience),
+            ws="none",
             log_config=None,
             access_log=False,
-            limit_concurrency=clients_max,
+            server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=int(CLOSE_S_MAX),
             lifespan="off",
         )
     )
-    thread = threading.Thread(target=server.run, args=([listener],), name="api", daemon=True)
+
+    async def serve() -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS_MAX
+        await server.serve([listener])
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="api", daemon=True)
     thread.start()
     shown = f"[{host}]" if ":" in host else host
     try:
@@ -49,6 +97,66 @@ def running_api(app: FastAPI, host: str, port: int, clients_max: int) -> Iterato
         server.should_exit = True
         thread.join(START_S_MAX)
         listener.close()
+
+
+class Patience(H11Protocol):
+    """Cuts off clients that neither send nor take: their connection, buffers and all."""
+
+    connections_max = REQUESTS_MAX + CONNECTIONS_BESIDE
+    read_s_max, write_s_max = READ_S_MAX, WRITE_S_MAX
+
+    _reading: asyncio.TimerHandle | None = None
+    _writing: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request, unless there are too many connections."""
+        super().connection_made(transport)
+        if len(self.connections) > self.connections_max:
+            transport.abort()
+            return
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what came; a request must come whole in time."""
+        super().data_received(data)
+        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+            self._await_request()
+        elif self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to take what was written."""
+        super().pause_writing()
+        self._writing = self.loop.call_later(self.write_s_max, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        super().resume_writing()
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        super().connection_lost(exc)
+        for timer in (self._reading, self._writing):
+            if timer is not None:
+                timer.cancel()
+
+    def _await_request(self) -> None:
+        if self._reading is None:
+            self._reading = self.loop.call_later(self.read_s_max, self._cut_off)
+
+    def _cut_off(self) -> None:
+        self._reading = None
+        # Between two requests the connection is kept for a while, as long as nothing comes.
+        if self.timeout_keep_alive_task is None:
+            self.transport.abort()
+
+
+LOOPBACK_NAMES = frozenset(("127.0.0.1", "::1", "localhost"))
+"""What this machine may call itself."""
 
 
 def is_loopback(host: str) -> bool:

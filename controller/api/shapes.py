@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from controller.config.iso8601 import duration_text, instant_text, interval_text
 from controller.product_files import beside
 from controller.store.listed import DecisionRow, NodeRow, SubscriptionRow, TaskRow, UpdateRow
+from controller.telling import Board, State
 from planner.model import Subscription
 
 
@@ -32,6 +33,45 @@ class SubscriptionTold(BaseModel):
     paused: bool
     made_at: str
     changed_at: str
+
+
+class AccountTold(BaseModel):
+    """What a subscription has cost so far: time of workers, its price, and products."""
+
+    tasks: int
+    worker_s: float
+    cost: float
+    size_bytes: int
+
+
+class SubscriptionInFull(SubscriptionTold):
+    """A subscription with its account; `warnings` tell its maker what to mind."""
+
+    account: AccountTold
+    warnings: list[str]
+
+
+class EstimateTold(BaseModel):
+    """What the next delivery of a subscription would take, run alone."""
+
+    of: str
+    files: int
+    archive_files: int
+    parts: int
+    work_s: float
+    work_90_s: float
+    finish_s: float | None
+    finish_90_s: float | None
+    workers: int | None
+    workers_max: int
+    deadline_s: float | None
+    slack_s: float | None
+    slack_90_s: float | None
+    late_chance: float | None
+    allow_s: float | None
+    state: str
+    verdict: str
+    notes: list[str]
 
 
 class TaskTold(BaseModel):
@@ -98,6 +138,41 @@ class DecisionTold(BaseModel):
     action: str
     node: str
     reason: str
+
+
+class NextTaskTold(BaseModel):
+    """The task whose parts are sent next."""
+
+    id: str
+    subscription: str
+    deadline_at: str | None
+    ttd_s: float | None
+
+
+class StatusTold(BaseModel):
+    """How the service stands."""
+
+    at: str
+    ready: bool
+    faults: dict[str, str]
+    policy: str
+    order: str
+    threshold_s: float | None
+    subscriptions: int
+    tasks: dict[str, int]
+    parts_running: int
+    next_task: NextTaskTold | None
+    nodes: dict[str, int]
+    nodes_min: int
+    nodes_max: int
+    workers: dict[str, int]
+    late_messages: dict[str, int]
+    inbox: int
+    steps: int
+    batches: int
+    pause_median_s: float
+    pause_p99_s: float
+    silent_s: float
 
 
 class Link(BaseModel):
@@ -202,6 +277,51 @@ def told_decision(row: DecisionRow) -> dict[str, Any]:
         "action": row.action,
         "node": row.node_id,
         "reason": row.reason,
+    }
+
+
+def told_status(board: Board, now: float, *, ready: bool, faults: dict[str, str]) -> dict[str, Any]:
+    """Return how a service stands at an instant [POSIX s], as it is told."""
+    state = board.state
+    scaling = state.settings.scaling
+    return {
+        "at": instant_text(state.at),
+        "ready": ready,
+        "faults": faults,
+        "policy": scaling.policy,
+        "order": state.settings.dispatch.order,
+        "threshold_s": state.threshold_s,
+        "subscriptions": state.subscriptions,
+        "tasks": {
+            "open": state.tasks,
+            "waiting": state.tasks_waiting,
+            "at_risk": state.tasks_at_risk,
+        },
+        "parts_running": state.parts_running,
+        "next_task": _next_task(state, now),
+        "nodes": dict(state.nodes),
+        "nodes_min": scaling.nodes_min,
+        "nodes_max": scaling.nodes_max,
+        "workers": {"ready": state.workers_ready, "busy": state.workers_busy},
+        "late_messages": dict(state.late_messages),
+        "inbox": state.inbox,
+        "steps": state.steps,
+        "batches": state.batches,
+        "pause_median_s": board.took_s(0.5),
+        "pause_p99_s": board.took_s(0.99),
+        "silent_s": board.silent_s,
+    }
+
+
+def _next_task(state: State, now: float) -> dict[str, Any] | None:
+    task = state.next_task
+    if task is None:
+        return None
+    return {
+        "id": task.id,
+        "subscription": task.subscription_id,
+        "deadline_at": _instant(task.deadline_at),
+        "ttd_s": None if task.deadline_at is None else task.deadline_at - now,
     }
 
 

@@ -1,21 +1,35 @@
-"""Subscriptions over HTTP: made, read, changed, paused and ended by those who own them."""
+"""Subscriptions: made, listed, changed, paused, ended."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Body, Header, Response
 from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool as aside
 
-from controller.api.door import Door, TheDoor
+from controller.api.door import IDEMPOTENCY_CHARACTERS_MAX, Door, TheDoor
+from controller.api.estimating import Estimate
 from controller.api.pages import Paged
 from controller.api.problems import Problem, not_found
-from controller.api.shapes import Link, SubscriptionTold, told_subscription
-from controller.api.who import Caller, Subscriber
-from controller.config.subscriptions import read_wish
-from controller.store.listed import SubscriptionRow
+from controller.api.scopes import Caller
+from controller.api.shapes import (
+    AccountTold,
+    EstimateTold,
+    Link,
+    SubscriptionInFull,
+    SubscriptionTold,
+    told_subscription,
+)
+from controller.api.who import Subscriber
+from controller.config.bbox import is_counted_to_360, parse_bbox
+from controller.config.subscriptions import is_an_id, read_wish
+from controller.errors import Overloaded
+from controller.store.listed import AccountRow, SubscriptionRow
+from planner.errors import SlackwaterError
 from planner.events import (
     AnyEvent,
     SubscriptionAdded,
@@ -25,10 +39,17 @@ from planner.events import (
 )
 from planner.model import Subscription
 
-router = APIRouter(prefix="/v1/subscriptions", tags=["subscriptions"])
+router = APIRouter(prefix="/v1", tags=["subscriptions"])
 
 Wish = Annotated[dict[str, Any], Body(description="The keys of an entry of a subscriptions file.")]
 IfMatch = Annotated[str | None, Header()]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        max_length=IDEMPOTENCY_CHARACTERS_MAX,
+        description="Names this request: sent again under the same name, it changes nothing.",
+    ),
+]
 
 
 class SubscriptionPage(BaseModel):
@@ -38,24 +59,34 @@ class SubscriptionPage(BaseModel):
     links: list[Link]
 
 
-@router.post("", status_code=HTTPStatus.CREATED, response_model=SubscriptionTold)
-async def make(door: TheDoor, wish: Wish, response: Response, caller: Subscriber) -> dict[str, Any]:
-    """Make a subscription."""
-    wanted = _read(door, wish, caller)
+@router.post("/subscriptions", status_code=HTTPStatus.CREATED, response_model=SubscriptionInFull)
+async def make(
+    door: TheDoor,
+    wish: Wish,
+    response: Response,
+    caller: Subscriber,
+    idempotency_key: IdempotencyKey = None,
+) -> dict[str, Any]:
+    """Make a subscription; `warnings` tell of a deadline that is at risk."""
+    wanted = await aside(_read, door, wish, caller)
+    message_id = f"post {caller.name} {idempotency_key}" if idempotency_key else ""
+    response.headers["Location"] = f"/v1/subscriptions/{wanted.id}"
     async with door.changing(wanted.id):
-        if door.subscription(wanted.id) is not None:
+        if await aside(_is_known, door, message_id):
+            return await aside(_told_again, door, wanted, response)
+        if await aside(door.subscription, wanted.id) is not None:
             raise Problem(
                 HTTPStatus.CONFLICT,
                 f"there is a subscription {wanted.id} already",
                 fix="Change it with PUT, or take another id",
             )
-        await _add(door, wanted)
-        response.headers["Location"] = f"/v1/subscriptions/{wanted.id}"
-        return _told(door, wanted.id, response)
+        warnings = await aside(_warnings, door, wish, wanted)
+        await door.post(SubscriptionAdded(at=door.clock(), subscription=wanted), message_id)
+        return await aside(_told, door, wanted.id, response, warnings)
 
 
-@router.get("", response_model=SubscriptionPage)
-def listed(door: TheDoor, caller: Subscriber, page: Paged) -> dict[str, Any]:
+@router.get("/subscriptions", response_model=SubscriptionPage)
+def listed(door: TheDoor, caller: Subscriber, page: Paged) -> Response:
     """List one's own subscriptions; an operator sees all."""
     (name,) = page.after("")
     asked = {"after": name, "owner": caller.sees(), "count": page.limit}
@@ -63,14 +94,14 @@ def listed(door: TheDoor, caller: Subscriber, page: Paged) -> dict[str, Any]:
     return page.told([told_subscription(row) for row in rows], *(row.id for row in rows[-1:]))
 
 
-@router.get("/{name}", response_model=SubscriptionTold)
+@router.get("/subscriptions/{name}", response_model=SubscriptionInFull)
 def one(door: TheDoor, name: str, response: Response, caller: Subscriber) -> dict[str, Any]:
-    """Return one subscription, with an ETag to change it by."""
+    """Return one subscription, what it has cost so far, and an ETag to change it by."""
     _own(door, name, caller)
     return _told(door, name, response)
 
 
-@router.put("/{name}", response_model=SubscriptionTold)
+@router.put("/subscriptions/{name}", response_model=SubscriptionInFull)
 async def change(
     door: TheDoor,
     name: str,
@@ -81,7 +112,8 @@ async def change(
     if_match: IfMatch = None,
 ) -> dict[str, Any]:
     """Change a subscription: a new version, which goes on where the old one stood."""
-    wanted = _read(door, {**wish, "id": wish.get("id", name)}, caller)
+    await aside(_own, door, name, caller)
+    wanted = await aside(_read, door, {**wish, "id": wish.get("id", name)}, caller)
     if wanted.id != name:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -89,29 +121,30 @@ async def change(
             faults=[(("id",), f"id {wanted.id!r} is not {name!r}")],
         )
     async with door.changing(name):
-        row = _own(door, name, caller)
+        row = await aside(_own, door, name, caller)
         _must_match(row, if_match)
         wanted = replace(wanted, version=row.version + 1, owner=row.owner)
-        await _add(door, wanted)
-        return _told(door, name, response)
+        warnings = await aside(_warnings, door, wish, wanted)
+        await door.post(SubscriptionAdded(at=door.clock(), subscription=wanted))
+        return await aside(_told, door, name, response, warnings)
 
 
-@router.delete("/{name}", status_code=HTTPStatus.NO_CONTENT)
+@router.delete("/subscriptions/{name}", status_code=HTTPStatus.NO_CONTENT)
 async def end(door: TheDoor, name: str, caller: Subscriber, if_match: IfMatch = None) -> None:
     """End a subscription; its open tasks are dropped, its products stay."""
     async with door.changing(name):
-        _must_match(_own(door, name, caller), if_match)
+        _must_match(await aside(_own, door, name, caller), if_match)
         await door.post(SubscriptionRemoved(at=door.clock(), subscription_id=name))
 
 
-@router.post("/{name}/pause", response_model=SubscriptionTold)
+@router.post("/subscriptions/{name}/pause", response_model=SubscriptionInFull)
 async def pause(door: TheDoor, name: str, response: Response, caller: Subscriber) -> dict[str, Any]:
     """Let updates make no more tasks; what comes in between is one task on resuming."""
     event = SubscriptionPaused(at=door.clock(), subscription_id=name)
     return await _switched(door, name, event, response, caller)
 
 
-@router.post("/{name}/resume", response_model=SubscriptionTold)
+@router.post("/subscriptions/{name}/resume", response_model=SubscriptionInFull)
 async def resume(
     door: TheDoor, name: str, response: Response, caller: Subscriber
 ) -> dict[str, Any]:
@@ -120,18 +153,22 @@ async def resume(
     return await _switched(door, name, event, response, caller)
 
 
+@router.post("/estimates", response_model=EstimateTold, tags=["estimates"])
+def estimate(door: TheDoor, wish: Wish, caller: Subscriber) -> dict[str, Any]:
+    """Tell what a subscription would take and whether its deadline is met; nothing is made."""
+    found = door.estimate(_read(door, wish, caller))
+    if found is None:
+        raise Problem(HTTPStatus.NOT_IMPLEMENTED, "this service foresees nothing")
+    return asdict(found)
+
+
 async def _switched(
     door: Door, name: str, event: AnyEvent, response: Response, caller: Caller
 ) -> dict[str, Any]:
     async with door.changing(name):
-        _own(door, name, caller)
+        await aside(_own, door, name, caller)
         await door.post(event)
-        return _told(door, name, response)
-
-
-async def _add(door: Door, wanted: Subscription) -> None:
-    event = SubscriptionAdded(at=door.clock(), subscription=wanted)
-    await door.post(event)
+        return await aside(_told, door, name, response)
 
 
 def _read(door: Door, wish: dict[str, Any], caller: Caller) -> Subscription:
@@ -145,20 +182,87 @@ def _read(door: Door, wish: dict[str, Any], caller: Caller) -> Subscription:
     return replace(wanted, owner=caller.name)
 
 
+def _warnings(door: Door, wish: dict[str, Any], wanted: Subscription) -> list[str]:
+    """Return what its maker should know; refuse it where the operator wants that.
+
+    Raises
+    ------
+    Problem
+        Its deadline is at risk, and such ones are refused.
+    """
+    warnings = []
+    if "bbox" in wish and is_counted_to_360(wish["bbox"]):
+        warnings.append(f"bbox with longitudes of 0..360 is read as {parse_bbox(wish['bbox'])}")
+    if wanted.deadline_s is None and wanted.deadline_at is None:
+        return warnings
+    found = _foreseen(door, wanted, warnings)
+    if found is not None and found.in_trouble:
+        if door.at_risk == "refuse":
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                found.verdict,
+                fix="This service makes no subscription whose deadline is at risk",
+                faults=[(("deadline",), found.verdict)],
+            )
+        warnings.append(found.verdict)
+    return warnings
+
+
+def _foreseen(door: Door, wanted: Subscription, warnings: list[str]) -> Estimate | None:
+    try:
+        return door.estimate(wanted)
+    except Overloaded:
+        if door.at_risk == "refuse":
+            raise
+        warnings.append("nobody looked whether its deadline can be met: too many ask")
+    except SlackwaterError as fault:
+        warnings.append(f"whether its deadline can be met could not be told: {fault}")
+    return None
+
+
 def _own(door: Door, name: str, caller: Caller) -> SubscriptionRow:
     """Return a subscription that somebody may see; one of others is as if it were not there."""
-    row = door.subscription(name)
+    row = door.subscription(name) if is_an_id(name) else None
     if row is None or caller.sees() not in ("", row.owner):
         raise not_found("subscription", name)
     return row
 
 
-def _told(door: Door, name: str, response: Response) -> dict[str, Any]:
+def _told(
+    door: Door, name: str, response: Response, warnings: list[str] | None = None
+) -> dict[str, Any]:
     row = door.subscription(name)
     if row is None:
         raise not_found("subscription", name)
     response.headers["ETag"] = _etag(row)
-    return told_subscription(row)
+    (account,) = door.store.rows("account", AccountRow, {"subscription_id": name})
+    told = AccountTold(**asdict(account)).model_dump()
+    return {**told_subscription(row), "account": told, "warnings": warnings or []}
+
+
+def _is_known(door: Door, message_id: str) -> bool:
+    return bool(message_id) and door.store.knows(message_id)
+
+
+def _told_again(door: Door, wanted: Subscription, response: Response) -> dict[str, Any]:
+    """Answer a request that was carried out before.
+
+    Raises
+    ------
+    Problem
+        It was another request that had this name.
+    """
+    row = door.subscription(wanted.id)
+    made = None if row is None else msgspec.json.decode(row.document, type=Subscription)
+    if made is None or (made.version == 1 and made != wanted):
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "another request had this Idempotency-Key, or what it made is gone",
+            fix="Give each request a key of its own",
+        )
+    if made.owner != wanted.owner:
+        raise not_found("subscription", wanted.id)
+    return _told(door, wanted.id, response)
 
 
 def _etag(row: SubscriptionRow) -> str:
@@ -166,7 +270,10 @@ def _etag(row: SubscriptionRow) -> str:
 
 
 def _must_match(row: SubscriptionRow, if_match: str | None) -> None:
-    if if_match is not None and if_match not in ("*", _etag(row)):
+    if if_match is None:
+        return
+    given = {each.strip() for each in if_match.split(",")}
+    if not given & {"*", _etag(row)}:
         raise Problem(
             HTTPStatus.PRECONDITION_FAILED,
             f"subscription {row.id} was changed since you read it",

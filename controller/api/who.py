@@ -1,50 +1,18 @@
-"""Who asks, and what they may: API keys with scopes, or everything for who is on this machine."""
+"""Finds who asks, and refuses who may not: API keys with scopes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from controller.api.problems import Problem
-
-
-class Scope(StrEnum):
-    """What a key allows."""
-
-    SUBSCRIBE = "subscribe"
-    PUBLISH = "publish"
-    OPERATE = "operate"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Who asks.
-
-    Parameters
-    ----------
-    name : str
-        Owner of what they make; empty where nobody has to say who they are.
-    scopes : frozenset of Scope
-    """
-
-    name: str
-    scopes: frozenset[Scope]
-
-    def sees(self) -> str:
-        """Return whose things they see; empty is everybody's."""
-        return "" if Scope.OPERATE in self.scopes else self.name
-
-
-ANYBODY = Caller(name="", scopes=frozenset(Scope))
-"""Who asks where no keys are needed: whoever is on this machine."""
+from controller.api.scopes import ANYBODY, Caller, Scope
 
 Find = Callable[[str], Caller | None]
-"""Returns whose a key is, None of one that is nobody's."""
+"""Returns whose a key is, None of one that is nobody's; without a key the text is empty."""
 
 
 def may(scope: Scope) -> Callable[[Request], Caller]:
@@ -52,6 +20,7 @@ def may(scope: Scope) -> Callable[[Request], Caller]:
 
     def caller(request: Request) -> Caller:
         found = _caller(request)
+        request.scope["state"]["caller"] = found.name
         if scope not in found.scopes and Scope.OPERATE not in found.scopes:
             raise Problem(
                 HTTPStatus.FORBIDDEN,
@@ -74,7 +43,7 @@ def _caller(request: Request) -> Caller:
     if find is None:
         return ANYBODY
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    found = find(key.strip()) if scheme.lower() == "bearer" else None
+    found = find(key.strip() if scheme.lower() == "bearer" else "")
     if found is None:
         raise Problem(
             HTTPStatus.UNAUTHORIZED,

@@ -5,27 +5,24 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from controller.api.app import api
-from controller.api.door import Door, Health
-from controller.api.server import is_loopback, running_api
+from controller.api.offering import offered
 from controller.cli import Exit
 from controller.cli.display import messages
 from controller.cli.run import warn
-from controller.config.settings import Settings, read_settings
+from controller.config.settings import read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.datasets import Datasets
 from controller.destinations import Destinations
-from controller.errors import ApiError
 from controller.interruption import Asked, Interrupted, deferred
 from controller.leasing import Heart, beating, take
 from controller.notifying import notifying
 from controller.ownership import check_names
 from controller.retaining import retaining
-from controller.service import Letter
+from controller.service import Letter, both
 from controller.serving import (
     Standing,
     address_of,
@@ -40,6 +37,7 @@ from controller.serving import (
 )
 from controller.snapshotting import Snapshots
 from controller.store.store import Store
+from controller.telemetry import Telemetry
 from controller.wiring import destinations_of
 from planner.events import SubscriptionAdded
 from planner.model import Subscription
@@ -68,6 +66,7 @@ def serve_until_stopped(
     ):
         recorder, recovered = recovered_from(store, settings)
         datasets = open_datasets(settings, folders, archive, recovered.planner)
+        telemetry = Telemetry()
         with (
             notifying(settings.notify, store) as notification,
             standing_service(
@@ -77,7 +76,7 @@ def serve_until_stopped(
                 datasets=datasets,
                 destinations=destinations,
                 folders=folders,
-                watch=notification.see,
+                watch=both(notification.see, telemetry.see),
             ) as standing,
             closing(
                 Snapshots(
@@ -89,13 +88,21 @@ def serve_until_stopped(
                 )
             ) as snapshots,
         ):
+            telemetry.read(standing.service.board)
             _tell_datasets(standing, datasets)
             if subscriptions:
                 _subscribe(standing, subscriptions, datasets, destinations)
             with (
-                following(settings, datasets, standing.inbox),
+                following(settings, datasets, standing.inbox) as follower,
                 retaining(store, destinations, settings.delivery.retention_days),
-                _api(standing, settings, datasets, destinations) as url,
+                offered(
+                    standing,
+                    settings,
+                    datasets,
+                    destinations,
+                    follower=follower,
+                    telemetry=telemetry,
+                ) as url,
             ):
                 where = f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it."
                 messages().print(where, soft_wrap=True)
@@ -122,38 +129,6 @@ def _lease(store: Store, standby: bool, asked_to_stop: Asked) -> Iterator[Heart]
         raise Interrupted
     with beating(store) as heart:
         yield heart
-
-
-def _api(
-    standing: Standing, settings: Settings, datasets: Datasets, destinations: Destinations
-) -> AbstractContextManager[str]:
-    """Offer the API; on this machine only, as long as nobody needs a key.
-
-    Raises
-    ------
-    ApiError
-        It would be open to everybody, or its address is taken.
-    """
-    host = settings.service.host
-    if not is_loopback(host):
-        raise ApiError(
-            f"service.host is {host}, where everybody could ask, and no keys are configured",
-            fix="Make a key (`slackwater keys add`), or listen on 127.0.0.1",
-        )
-
-    def health() -> Health:
-        fault = standing.service.fault
-        return Health(ready=fault is None, faults={"store": str(fault)} if fault else {})
-
-    door = Door(
-        inbox=standing.inbox,
-        store=standing.recorder.store,
-        datasets=datasets,
-        destinations=destinations,
-        health=health,
-    )
-    app = api(door, body_bytes_max=int(settings.api.body_mb_max * 1e6))
-    return running_api(app, host, settings.service.port, settings.api.clients_max)
 
 
 def _tell_datasets(standing: Standing, datasets: Datasets) -> None:

@@ -167,8 +167,13 @@ def _rules(info: ValidationInfo) -> _Rules:
     return info.context
 
 
+def is_an_id(text: str) -> bool:
+    """Tell whether a subscription may be called so."""
+    return _ID.fullmatch(text) is not None and len(text) <= ID_CHARACTERS_MAX
+
+
 def _read_id(text: str) -> str:
-    if not _ID.fullmatch(text) or len(text) > ID_CHARACTERS_MAX:
+    if not is_an_id(text):
         raise ValueError(
             f"id {text!r} cannot be. Use up to {ID_CHARACTERS_MAX} of a-z, 0-9, '-', '_' and '.',"
             " beginning with a letter or digit"

@@ -33,6 +33,27 @@ class SubscriptionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    """What a subscription has cost so far.
+
+    Parameters
+    ----------
+    tasks : int
+    worker_s : float
+        Time that workers spent on its parts [s].
+    cost : float
+        Price of that time [currency].
+    size_bytes : int
+        Of its products.
+    """
+
+    tasks: int
+    worker_s: float
+    cost: float
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRow:
     """An update that was taken in, at an instant [POSIX s]; `profiles` None is not known."""
 

@@ -138,7 +138,13 @@ ON CONFLICT (id) DO UPDATE SET state = excluded.state, workers = excluded.worker
 
 -- name: list_nodes
 SELECT id, node_type, state, workers, requested_at, ready_at, gone_at, reason FROM nodes
-WHERE (:standing_only = 0 OR gone_at IS NULL) ORDER BY requested_at DESC, id LIMIT :count
+WHERE (:standing_only = 0 OR gone_at IS NULL)
+    AND (requested_at < :before OR (requested_at = :before AND id > :after))
+ORDER BY requested_at DESC, id LIMIT :count
+
+-- name: one_node
+SELECT id, node_type, state, workers, requested_at, ready_at, gone_at, reason FROM nodes
+WHERE id = :id
 
 -- name: add_decision
 INSERT INTO decisions (place, at, action, node_id, reason)

@@ -25,9 +25,11 @@ from planner.events import (
     DeliveryFailed,
     FleetPlanned,
     FullProductRequested,
+    NodeDrainRequested,
     NodeLost,
     NodeReady,
     NodeRefused,
+    NodeRemovalRequested,
     NodeRemoved,
     OffersChanged,
     PartFailed,
@@ -76,6 +78,8 @@ OUTSIDE: Mapping[type[AnyEvent], bool] = {
     NodeRefused: False,
     NodeLost: False,
     NodeRemoved: False,
+    NodeDrainRequested: False,
+    NodeRemovalRequested: False,
     Ticked: False,
 }
 """Which events come from outside, whatever the planner commands."""

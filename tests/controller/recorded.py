@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from controller.recording import Recorder
-from controller.service import Inbox, Service
+from controller.service import Inbox, Service, Watch
 from controller.store.database import Database
 from controller.store.listed import TaskRow
 from controller.store.schema import upgrade
@@ -102,15 +102,20 @@ class Life:
         self.inbox = Inbox()
         self.hands = Hands(self.inbox)
         self.hands.stalls = stalls
+        self.watch: Watch = lambda event, commands: None
         self.service = Service(
             self.recovered.planner,
             self.recorder,
             self.inbox,
             self.hands,
+            self.see,
             mend=self.recorder.mend,
             clock=lambda: NOW,
         )
         self.hands.carry_out(self.recovered.commands)
+
+    def see(self, event: AnyEvent, commands: list[AnyCommand]) -> None:
+        self.watch(event, commands)
 
     def play(self) -> None:
         """Go on until nothing more comes of anything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -203,7 +204,8 @@ def test_tasks_of_a_subscription_that_ends_are_listed_as_dropped(place: Place) -
 def test_nodes_and_why_they_came_are_listed(place: Place) -> None:
     with life(place) as one:
         one.begin()
-        (node,) = one.store.rows("list_nodes", NodeRow, {"standing_only": 0, "count": 9})
+        page = {"standing_only": 0, "before": math.inf, "after": "", "count": 9}
+        (node,) = one.store.rows("list_nodes", NodeRow, page)
         assert node.ready_at == NOW
         with one.database.reading() as connection:
             told = connection.fetch("SELECT action, reason FROM decisions ORDER BY place", {})

@@ -1,0 +1,87 @@
+"""Offers the API of a service that is about to run, as the settings have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+
+from controller.api.announcing import announcing
+from controller.api.app import api
+from controller.api.door import Door
+from controller.api.estimating import Estimator
+from controller.api.keys import Keys
+from controller.api.server import LOOPBACK_NAMES, is_loopback, running_api
+from controller.config.settings import Settings
+from controller.datasets import Datasets
+from controller.destinations import Destinations
+from controller.errors import ApiError
+from controller.serving import Standing
+from controller.sources.following import Follower
+from controller.telemetry import Telemetry
+from planner.scaling.catalogue import Policies
+
+
+def offered(
+    standing: Standing,
+    settings: Settings,
+    datasets: Datasets,
+    destinations: Destinations,
+    *,
+    follower: Follower,
+    telemetry: Telemetry,
+) -> AbstractContextManager[str]:
+    """Return what serves the API inside a block, and yields its URL.
+
+    Raises
+    ------
+    ApiError
+        It would be open to everybody, nobody could use it, or its address is taken.
+    """
+    host = settings.service.host
+    here = is_loopback(host)
+    keys = Keys(standing.recorder.store.database)
+    required = settings.api.keys_required or not here
+    if required and not keys.exist():
+        why = "api.keys_required is set" if here else f"everybody could ask at service.host {host}"
+        raise ApiError(
+            f"{why}, and there are no keys",
+            fix="Make a key (`slackwater keys add`), or listen on 127.0.0.1 without keys_required",
+        )
+    pushed = settings.sources.push_enabled
+    door = Door(
+        inbox=standing.inbox,
+        store=standing.recorder.store,
+        datasets=datasets,
+        destinations=destinations,
+        board=standing.service.board,
+        settings=settings.planner,
+        policies=Policies(),
+        estimator=Estimator(datasets.application),
+        at_risk=settings.api.at_risk,
+        announce=announcing(datasets.identifiers(), follower.announce) if pushed else None,
+        telemetry=telemetry,
+        faults=_faults_of(follower, standing.service.clock),
+    )
+    app = api(
+        door,
+        keys.entrance(required=required),
+        hosts=LOOPBACK_NAMES if here else None,
+        body_bytes_max=int(settings.api.body_mb_max * 1e6),
+        requests_max=settings.api.clients_max,
+        page_max=settings.api.page_max,
+    )
+    return running_api(app, host, settings.service.port, settings.api.clients_max)
+
+
+def _faults_of(follower: Follower, clock: Callable[[], float]) -> Callable[[], Mapping[str, str]]:
+    """Return what tells which sources are not well."""
+
+    def faults() -> Mapping[str, str]:
+        now = clock()
+        return {
+            f"source {each.dataset}": each.words(now)
+            for each in follower.health()
+            if not each.is_well
+        }
+
+    return faults
