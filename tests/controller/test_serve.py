@@ -109,4 +109,4 @@ def test_it_listens_for_others_only_with_keys(serving: Serving) -> None:
     serving.start()
     assert serving.process is not None
     assert serving.process.wait(60.0) == 1
-    assert "no keys are configured" in serving.log.read_text()
+    assert "there are no keys" in serving.log.read_text()
