@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable, Mapping
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from controller.apps.argo.derived.catalogue import GROUP as DERIVED
 from controller.cli.scenarios import read_scenario
 from controller.config.settings import read_settings
 from controller.config.subscriptions import read_subscriptions
+from controller.delivery.options import read_options
 from controller.destinations import Destinations
 from partitioners.catalogue import GROUP as PARTITIONERS
 from partitioners.testing import check_partitioner
@@ -44,6 +46,13 @@ EXAMPLES = [
     for one_page in all_pages()
     for number, block in enumerate(one_page.blocks("yaml"))
 ]
+
+ROOTS = (
+    "s3://ocean-products/argo",
+    "sftp://archive.example.org/srv/argo",
+    "webdavs://b2drop.eudat.eu/remote.php/webdav/argo",
+)
+"""Where the guides deliver to."""
 
 
 @pytest.fixture
@@ -92,22 +101,34 @@ def test_the_derived_parameter_of_the_guide_reaches_a_product(
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_yaml_is_read_by_the_real_reader(example: str, tmp_path: Path) -> None:
     name = example.splitlines()[0].removeprefix("# ")
+    assert name in READERS, "the first line of an example names its file"
     path = tmp_path / name
     path.write_text(example, encoding="utf-8")
-    if name == "slackwater.yaml":
-        read_settings(path)
-        return
-    if name == "scenario.yaml":
-        read_scenario(path)
-        return
-    assert name == "subscriptions.yaml", "the first line of an example names its file"
+    path.chmod(0o600)
+    READERS[name](path)
+
+
+def read_wishes(path: Path) -> None:
+    """Read subscriptions to wherever the guides deliver."""
     found = read_subscriptions(
         path,
-        datasets=known_argo(tmp_path),
-        destinations=Destinations(roots=(str(tmp_path),)),
+        datasets=known_argo(path.parent),
+        destinations=Destinations(
+            roots=(str(path.parent), *ROOTS), schemes=("file", "s3", "sftp", "webdavs")
+        ),
         now=0.0,
     )
     assert not found.warnings
+
+
+READERS: Mapping[str, Callable[[Path], object]] = {
+    "slackwater.yaml": read_settings,
+    "scenario.yaml": read_scenario,
+    "subscriptions.yaml": read_wishes,
+    "delivery.yaml": read_options,
+    "prometheus.yaml": lambda path: yaml.safe_load(path.read_text()),
+}
+"""Who reads each kind of file that examples show."""
 
 
 def imported(path: Path, source: str) -> ModuleType:
