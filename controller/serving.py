@@ -51,6 +51,9 @@ from planner.scaling.catalogue import Policies
 
 STORE_FILE = "slackwater.db"
 
+STORE_RETRY_S = 2.0
+"""A store that is away when the service starts is tried again so much later [s]."""
+
 DURABLE_S_MAX = 60.0
 """An update that is not durable by then is offered again [s]; taken in twice it changes nothing."""
 
@@ -104,16 +107,32 @@ def address_of(settings: Settings, folder: Path) -> Address:
 
 
 @contextmanager
-def open_store(address: Address) -> Iterator[Store]:
-    """Open the store, brought forward to this program's schema.
+def open_store(address: Address, given_up: Callable[[], bool] = lambda: True) -> Iterator[Store]:
+    """Open the store, brought forward to this program's schema; wait for one that is away.
+
+    Parameters
+    ----------
+    address : Address
+    given_up : callable
+        Asked before each further try whether nobody wants the store any more.
 
     Raises
     ------
     StorageError
-        It cannot be opened, is damaged, or was written by a newer program.
+        It cannot be opened, is damaged, was written by a newer program, or was given up.
     """
-    with opened(address) as database:
-        upgrade(database, database.name)
+    with ExitStack() as ends:
+        while True:
+            try:
+                database = ends.enter_context(opened(address))
+                upgrade(database, database.name)
+                break
+            except StorageError as fault:
+                ends.close()
+                if not fault.retry or given_up():
+                    raise
+                _log.warning("%s", fault)
+                time.sleep(STORE_RETRY_S)
         yield Store(database, f"{socket.gethostname()}:{os.getpid()}")
 
 

@@ -61,7 +61,7 @@ def serve_until_stopped(
     destinations = destinations_of(settings.delivery, *default)
     with (
         deferred() as asked_to_stop,
-        open_store(address_of(settings, folder)) as store,
+        open_store(address_of(settings, folder), lambda: bool(asked_to_stop)) as store,
         _lease(store, standby, asked_to_stop) as heart,
     ):
         recorder, recovered = recovered_from(store, settings)

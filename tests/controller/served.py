@@ -55,6 +55,8 @@ class Serving:
         Of slackwater.yaml, besides the port.
     store_url : str
         Of PostgreSQL; empty is SQLite.
+    restarts_max : int
+        A service that ends with 1 is started again so often.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class Serving:
     settings: str = ""
     store_url: str = ""
     options: tuple[str, ...] = ()
+    restarts_max: int = 0
     process: subprocess.Popen[bytes] | None = None
     lives: int = 0
     seen: set[psutil.Process] = field(default_factory=set)
@@ -146,6 +149,10 @@ class Serving:
         give_up_at = time.monotonic() + patience_s
         while not done():
             code = self.process.poll()
+            if code == 1 and self.restarts_max > 0:  # As a supervisor does: its database was away.
+                self.restarts_max -= 1
+                self.start()
+                continue
             assert code is None, f"the service ended with {code}: {self.log.read_text()}"
             assert time.monotonic() < give_up_at, f"not in time: {what}: {self.log.read_text()}"
             time.sleep(POLL_S)

@@ -131,6 +131,7 @@ class Killer:
                 self._kill_those("controller.nodes")
             case "database":
                 assert self._database is not None
+                serving.restarts_max += 3
                 self._database.stop("immediate")
                 self._database.start()
             case _:
