@@ -44,6 +44,7 @@ def api(
         # Their pages load scripts from elsewhere; docs/reference/api.md is there without a network.
         docs_url=None,
         redoc_url=None,
+        responses={"default": {"description": "A problem", "content": problems.CONTENT}},
     )
     problems.install(app)
     app.state.door, app.state.find_caller, app.state.page_max = door, find_caller, page_max

@@ -146,6 +146,7 @@ class Keys:
         text = f"slackwater_{key.id}_{secrets.token_urlsafe(32)}"
         row = {"id": key.id, "owner": owner, "digest": _digest(text), "at": key.made_at}
         self._change("add_key", {**row, "scopes": " ".join(sorted(scopes))})
+        self._exist = True
         return key, text
 
     def all(self) -> list[Key]:

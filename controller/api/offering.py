@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 
 from controller.api.announcing import announcing
@@ -11,6 +11,7 @@ from controller.api.door import Door
 from controller.api.estimating import Estimator
 from controller.api.keys import Keys
 from controller.api.server import LOOPBACK_NAMES, is_loopback, running_api
+from controller.api.who import Find
 from controller.config.settings import Settings
 from controller.datasets import Datasets
 from controller.destinations import Destinations
@@ -37,16 +38,7 @@ def offered(
     ApiError
         It would be open to everybody, nobody could use it, or its address is taken.
     """
-    host = settings.service.host
-    here = is_loopback(host)
-    keys = Keys(standing.recorder.store.database)
-    required = settings.api.keys_required or not here
-    if required and not keys.exist():
-        why = "api.keys_required is set" if here else f"everybody could ask at service.host {host}"
-        raise ApiError(
-            f"{why}, and there are no keys",
-            fix="Make a key (`slackwater keys add`), or listen on 127.0.0.1 without keys_required",
-        )
+    find, hosts = entrance(settings, Keys(standing.recorder.store.database))
     pushed = settings.sources.push_enabled
     door = Door(
         inbox=standing.inbox,
@@ -64,13 +56,34 @@ def offered(
     )
     app = api(
         door,
-        keys.entrance(required=required),
-        hosts=LOOPBACK_NAMES if here else None,
+        find,
+        hosts=hosts,
         body_bytes_max=int(settings.api.body_mb_max * 1e6),
         requests_max=settings.api.clients_max,
         page_max=settings.api.page_max,
     )
-    return running_api(app, host, settings.service.port, settings.api.clients_max)
+    service = settings.service
+    return running_api(app, service.host, service.port, settings.api.clients_max)
+
+
+def entrance(settings: Settings, keys: Keys) -> tuple[Find, Collection[str] | None]:
+    """Return what finds who asks, and the names that the service answers to; None is any.
+
+    Raises
+    ------
+    ApiError
+        The API would be open to everybody, or nobody could use it.
+    """
+    host = settings.service.host
+    here = is_loopback(host)
+    required = settings.api.keys_required or not here
+    if required and not keys.exist():
+        why = "api.keys_required is set" if here else f"everybody could ask at service.host {host}"
+        raise ApiError(
+            f"{why}, and there are no keys",
+            fix="Make a key (`slackwater keys add`), or listen on 127.0.0.1 without keys_required",
+        )
+    return keys.entrance(required=required), {*LOOPBACK_NAMES, host} if here else None
 
 
 def _faults_of(follower: Follower, clock: Callable[[], float]) -> Callable[[], Mapping[str, str]]:

@@ -24,6 +24,31 @@ MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
 
 
+_TEXT, _NUMBER = {"type": "string"}, {"type": "integer"}
+_FAULT = {
+    "type": "object",
+    "properties": {"pointer": _TEXT, "parameter": _TEXT, "detail": _TEXT},
+    "required": ["detail"],
+}
+
+CONTENT: dict[str, Any] = {
+    MEDIA_TYPE: {
+        "schema": {
+            "type": "object",
+            "properties": {
+                "type": _TEXT,
+                "title": _TEXT,
+                "status": _NUMBER,
+                "detail": _TEXT,
+                "errors": {"type": "array", "items": _FAULT},
+            },
+            "required": ["type", "title", "status", "detail"],
+        }
+    }
+}
+"""How OpenAPI describes a problem document."""
+
+
 class Problem(SlackwaterError):
     """A request that is answered with a problem document.
 

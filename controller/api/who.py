@@ -7,19 +7,24 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from controller.api.problems import Problem
 from controller.api.scopes import ANYBODY, Caller, Scope
+
+_bearer = HTTPBearer(auto_error=False, description="A key, as `slackwater keys add` makes them.")
+
+Shown = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 Find = Callable[[str], Caller | None]
 """Returns whose a key is, None of one that is nobody's; without a key the text is empty."""
 
 
-def may(scope: Scope) -> Callable[[Request], Caller]:
+def may(scope: Scope) -> Callable[[Request, Shown], Caller]:
     """Return what finds the caller of a request, and refuses one who may not do such a thing."""
 
-    def caller(request: Request) -> Caller:
-        found = _caller(request)
+    def caller(request: Request, shown: Shown) -> Caller:
+        found = _caller(request, shown)
         request.scope["state"]["caller"] = found.name
         if scope not in found.scopes and Scope.OPERATE not in found.scopes:
             raise Problem(
@@ -38,12 +43,11 @@ Operator = Annotated[Caller, Depends(may(Scope.OPERATE))]
 """A caller who may do such things; as a route's parameter it refuses all others."""
 
 
-def _caller(request: Request) -> Caller:
+def _caller(request: Request, shown: HTTPAuthorizationCredentials | None) -> Caller:
     find: Find | None = request.app.state.find_caller
     if find is None:
         return ANYBODY
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    found = find(key.strip() if scheme.lower() == "bearer" else "")
+    found = find("" if shown is None else shown.credentials.strip())
     if found is None:
         raise Problem(
             HTTPStatus.UNAUTHORIZED,

@@ -40,7 +40,8 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, str(path)
         self._writing = threading.Lock()
-        self._readers = threading.local()
+        # Threads come and go, as those of the API do: a connection each would pile up over months.
+        self._idle: list[sqlite3.Connection] = []
         self._opened: list[sqlite3.Connection] = []
         self._held: IO[bytes] | None = None
         with self._faults_named():
@@ -74,6 +75,7 @@ class SqliteDatabase:
                 yield _Sqlite(reader)
             finally:
                 reader.execute("ROLLBACK")
+                self._idle.append(reader)
 
     def hold(self) -> bool:
         """Try to hold the database until the end of this process; tell whether nobody else does."""
@@ -95,11 +97,12 @@ class SqliteDatabase:
             connection.close()
 
     def _reader(self) -> sqlite3.Connection:
-        reader: sqlite3.Connection | None = getattr(self._readers, "connection", None)
-        if reader is None:
-            reader = self._readers.connection = self._connect()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            reader = self._connect()
             reader.execute("PRAGMA query_only = ON")
-        return reader
+            return reader
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -247,3 +248,24 @@ def test_a_transaction_that_fails_leaves_nothing(place: Place) -> None:
         with pytest.raises(StorageError):
             one.store.commit([good, bad])
         assert not one.store.knows("a")
+
+
+def test_readers_that_come_and_go_leave_no_connections_behind(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "db")
+
+    def read() -> None:
+        with database.reading() as connection:
+            connection.fetch("SELECT 1", {})
+
+    def opened() -> int:
+        held = (each for each in Path("/proc/self/fd").iterdir() if each.exists())
+        return sum(each.readlink() == tmp_path / "db" for each in held)
+
+    read()
+    before = opened()
+    for _ in range(20):
+        reader = threading.Thread(target=read)
+        reader.start()
+        reader.join()
+    assert opened() == before > 0
+    database.close()
