@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from planner.core import Planner
@@ -161,12 +161,25 @@ class Board:
         self._listeners.append(hear)
 
     def publish(self, planner: Planner, batch: Batch) -> None:
-        """Hang up how the service stands after a batch."""
+        """Hang up how the service stands after a batch.
+
+        After one that could not be written the planner is ahead of what is recorded: what was told
+        before stands, but for the fault.
+        """
         self.look_up()
         self._took_s.append(batch.took_s)
         for hear in self._listeners:
             hear(batch)
         before = self.state
+        if batch.fault:
+            self.state = replace(
+                before,
+                at=batch.at,
+                batches=before.batches + 1,
+                inbox=batch.inbox,
+                fault=batch.fault,
+            )
+            return
         self.state = _state(planner, batch, before.steps + batch.steps, before.batches + 1)
 
     @property
