@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from controller.config.yaml_lines import Where
-from controller.errors import Overloaded, StorageError
+from controller.errors import ArchiveError, Fenced, Overloaded, StorageError
 from planner.errors import SlackwaterError
 
 RETRY_S = 5
@@ -125,7 +125,7 @@ async def _of_ours(_: Request, fault: Exception) -> JSONResponse:
             return answer(fault)
         case Overloaded():
             return answer(Problem(HTTPStatus.TOO_MANY_REQUESTS, fault.what, fix=fault.fix))
-        case StorageError(retry=True):
+        case StorageError() | ArchiveError() | Fenced():  # Ours, not whoever asked.
             return answer(Problem(HTTPStatus.SERVICE_UNAVAILABLE, fault.what, fix=fault.fix))
         case SlackwaterError():
             return answer(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, fault.what, fix=fault.fix))

@@ -32,6 +32,7 @@ from controller.store.listed import AccountRow, SubscriptionRow
 from planner.errors import SlackwaterError
 from planner.events import (
     AnyEvent,
+    FullProductRequested,
     SubscriptionAdded,
     SubscriptionPaused,
     SubscriptionRemoved,
@@ -150,6 +151,19 @@ async def resume(
 ) -> dict[str, Any]:
     """Let updates make tasks again."""
     event = SubscriptionResumed(at=door.clock(), subscription_id=name)
+    return await _switched(door, name, event, response, caller)
+
+
+@router.post(
+    "/subscriptions/{name}/full",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=SubscriptionInFull,
+)
+async def make_full(
+    door: TheDoor, name: str, response: Response, caller: Subscriber
+) -> dict[str, Any]:
+    """Make one product of all that was delivered so far; nothing more while one is being made."""
+    event = FullProductRequested(at=door.clock(), subscription_id=name)
     return await _switched(door, name, event, response, caller)
 
 

@@ -59,6 +59,17 @@ def test_what_is_delivered_is_listed_and_accounted_for(front: Front) -> None:
     assert account == {"tasks": 2, "worker_s": 8.0, "cost": 0.0, "size_bytes": 6}
 
 
+def test_all_that_was_delivered_is_made_one_product_on_request(front: Front) -> None:
+    front.client.post("/v1/subscriptions", json={**WISH, "backfill": True})
+    front.life.inbox.put(update(NOW, 1))
+    wait_for(lambda: len(ended(front)) == 2)
+    assert front.client.post("/v1/subscriptions/med/full").status_code == 202
+    wait_for(lambda: len(ended(front)) == 3)
+    products = front.client.get("/v1/products").json()["items"]
+    assert products[-1]["id"] == "med-v1-to-u1"
+    assert front.client.post("/v1/subscriptions/none/full").status_code == 404
+
+
 def test_a_change_is_refused_to_whoever_read_before_another_change(front: Front) -> None:
     etag = front.client.post("/v1/subscriptions", json=WISH).headers["ETag"]
     mine = {"If-Match": etag}
