@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from fastapi import FastAPI
 
-from controller.api import health, listings, operating, problems, subscriptions, updates
+from controller.api import health, listings, operating, problems, recipients, subscriptions, updates
 from controller.api.door import Door
 from controller.api.gate import BODY_BYTES_MAX, REQUESTS_MAX, Gate, nobody_hears
 from controller.api.pages import LIMIT_MAX
@@ -48,8 +48,9 @@ def api(
     )
     problems.install(app)
     app.state.door, app.state.find_caller, app.state.page_max = door, find_caller, page_max
-    for routes in (health, subscriptions, listings, updates, operating):
+    for routes in (health, subscriptions, recipients, listings, updates, operating):
         app.include_router(routes.router)
+    app.include_router(recipients.links)
     app.add_middleware(
         Gate,
         hosts=hosts,

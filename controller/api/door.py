@@ -20,6 +20,7 @@ from controller.api.estimating import Estimate, Estimator
 from controller.api.problems import Problem
 from controller.config.subscriptions import KnownDatasets
 from controller.destinations import Destinations
+from controller.notifying import Notification
 from controller.service import Inbox, Letter
 from controller.store.listed import SubscriptionRow
 from controller.store.store import Store
@@ -115,6 +116,8 @@ class Door:
         Takes pushed messages; None where none are taken.
     telemetry : Telemetry or None
         What is counted for Prometheus.
+    notification : Notification or None
+        Who is told; None tells nobody.
     faults : callable
         What is wrong beside the loop; such faults do not keep work from being taken.
     clock : callable
@@ -135,6 +138,7 @@ class Door:
         at_risk: Literal["accept", "refuse"] = "accept",
         announce: Announce | None = None,
         telemetry: Telemetry | None = None,
+        notification: Notification | None = None,
         faults: Faults = dict,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -147,11 +151,20 @@ class Door:
         self.estimator = estimator
         self.at_risk = at_risk
         self.announce = announce
-        self.telemetry = telemetry
+        self.telemetry, self.notification = telemetry, notification
         self.clock = clock
         self._faults = faults
         self._inbox = inbox
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def forget_recipients(self, subscription_id: str) -> None:
+        """Forget who was told of a subscription that has ended."""
+        if self.notification is not None:
+            book = self.notification.book
+            for endpoint in book.endpoints(subscription_id):
+                book.remove_endpoint(endpoint.id)
+            for contact in book.contacts(subscription_id):
+                book.remove_contact(contact.id)
 
     async def post(self, event: AnyEvent, message_id: str = "") -> None:
         """Hand an event to the loop, and return when it is durable.

@@ -16,6 +16,7 @@ from controller.config.settings import Settings
 from controller.datasets import Datasets
 from controller.destinations import Destinations
 from controller.errors import ApiError
+from controller.notifying import Notification
 from controller.serving import Standing
 from controller.sources.following import Follower
 from controller.telemetry import Telemetry
@@ -30,6 +31,7 @@ def offered(
     *,
     follower: Follower,
     telemetry: Telemetry,
+    notification: Notification,
 ) -> AbstractContextManager[str]:
     """Return what serves the API inside a block, and yields its URL.
 
@@ -52,6 +54,7 @@ def offered(
         at_risk=settings.api.at_risk,
         announce=announcing(datasets.identifiers(), follower.announce) if pushed else None,
         telemetry=telemetry,
+        notification=notification,
         faults=_faults_of(follower, standing.service.clock),
     )
     app = api(

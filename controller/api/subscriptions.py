@@ -136,6 +136,7 @@ async def end(door: TheDoor, name: str, caller: Subscriber, if_match: IfMatch = 
     async with door.changing(name):
         _must_match(await aside(_own, door, name, caller), if_match)
         await door.post(SubscriptionRemoved(at=door.clock(), subscription_id=name))
+        await aside(door.forget_recipients, name)
 
 
 @router.post("/subscriptions/{name}/pause", response_model=SubscriptionInFull)

@@ -102,6 +102,7 @@ def serve_until_stopped(
                     destinations,
                     follower=follower,
                     telemetry=telemetry,
+                    notification=notification,
                 ) as url,
             ):
                 where = f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it."
