@@ -117,6 +117,10 @@ Watch = Callable[[AnyEvent, list[AnyCommand]], None]
 """Is shown each step after it is durable: progress bars, notices, decision logs."""
 
 
+Mend = Callable[[], tuple[Planner, Sequence[AnyCommand]]]
+"""Returns a planner as the record has it, and what is recorded and was never begun."""
+
+
 class Record(Protocol):
     """Where the loop writes what happened, before anything is acted on."""
 
@@ -209,8 +213,8 @@ class Service:
     outbox : Outbox
     watch : callable, optional
     mend : callable, optional
-        After a batch that could not be written: returns a planner as the record has it. Without
-        it such a fault ends the loop.
+        After a batch that could not be written: returns a planner as the record has it, and the
+        commands that are recorded though nobody was told so. Without it such a fault ends the loop.
     clock : callable
         Returns the time [POSIX s].
 
@@ -230,7 +234,7 @@ class Service:
         outbox: Outbox,
         watch: Watch = lambda event, commands: None,
         *,
-        mend: Callable[[], Planner] | None = None,
+        mend: Mend | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.planner = planner
@@ -243,6 +247,7 @@ class Service:
         self._mend = mend
         self._clock = clock
         self._held: list[Letter] = []
+        self._is_torn = False
         # A planner that was restored has asked for its wake-up in another life.
         self._wake_at = planner.books.desk.woken_for
 
@@ -257,39 +262,53 @@ class Service:
     def handle(self, letters: Sequence[Letter], now: float) -> None:
         """Take one batch in at an instant [POSIX s], record it, and act on it."""
         self._held = []
-        letters = self._unknown(letters)
-        steps = [(each.event, self.planner.handle(each.event)) for each in letters]
-        tick = Ticked(at=now)
-        commands = self.planner.handle(tick)
-        if self.planner.changed:
-            steps.append((tick, commands))
         try:
-            messages = [each.message_id for each in letters if each.message_id]
-            self._record.append(self.planner, steps, messages)
+            self._mend_if_torn()
+            fresh, known = self._unknown(letters)
+            steps = self._record_all(fresh, now)
         except StorageError as fault:
-            self._start_over(letters, fault)
+            self._put_off(letters, fault)
             return
-        self.fault = None
-        for letter in letters:
+        if self.fault is not None:
+            # The planner's wake-up gave way to that of the next try, and is not asked for twice.
+            self.fault, self._wake_at = None, self.planner.books.desk.woken_for
+        for letter in (*fresh, *known):
             letter.settle()
         for event, answer in steps:
             self._watch(event, answer)
         self._act([command for _, answer in steps for command in answer])
 
-    def _unknown(self, letters: Sequence[Letter]) -> list[Letter]:
-        """Leave out messages that were taken in before, and settle them."""
+    def _record_all(self, letters: Sequence[Letter], now: float) -> list[Step]:
+        """Have the planner take a batch in and return its steps when they are durable."""
+        self._is_torn = True  # Until the record has all that the planner has.
+        steps = [(each.event, self.planner.handle(each.event)) for each in letters]
+        tick = Ticked(at=now)
+        commands = self.planner.handle(tick)
+        if self.planner.changed:
+            steps.append((tick, commands))
+        messages = [each.message_id for each in letters if each.message_id]
+        self._record.append(self.planner, steps, messages)
+        self._is_torn = False
+        return steps
+
+    def _unknown(self, letters: Sequence[Letter]) -> tuple[list[Letter], list[Letter]]:
+        """Return the letters to take in, and those that say what another one has said.
+
+        The latter are settled with the others: a twin within the batch is not durable before.
+        """
         seen: set[str] = set()
         fresh: list[Letter] = []
+        known: list[Letter] = []
         for letter in letters:
             name = letter.message_id
             if name and (name in seen or self._record.is_known(name)):
-                letter.settle()
-                continue
-            seen.add(name)
-            fresh.append(letter)
-        return fresh
+                known.append(letter)
+            else:
+                seen.add(name)
+                fresh.append(letter)
+        return fresh, known
 
-    def _start_over(self, letters: Sequence[Letter], fault: StorageError) -> None:
+    def _put_off(self, letters: Sequence[Letter], fault: StorageError) -> None:
         """Forget a batch that could not be written; what our own hands reported is kept for later.
 
         Raises
@@ -303,8 +322,22 @@ class Service:
         self._held = [each for each in letters if not each.is_from_outside]
         for letter in letters:
             letter.settle(fault)
-        self.planner = self._mend()
         self._wake_at = self._clock() + MEND_S
+        try:
+            self._mend_if_torn()
+        except StorageError as again:
+            if not again.retry:
+                raise
+
+    def _mend_if_torn(self) -> None:
+        """Have a planner again that is as the record has it.
+
+        A database that is lost while it commits has done so or not: what it did is acted on now.
+        """
+        if self._is_torn and self._mend is not None:
+            self.planner, commands = self._mend()
+            self._is_torn = False
+            self._act(list(commands))
 
     def _act(self, commands: list[AnyCommand]) -> None:
         wakes = [command.wake_at for command in commands if isinstance(command, WakeAt)]

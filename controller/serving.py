@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -230,7 +230,7 @@ def standing_service(
             inbox,
             acting.dispatcher,
             see,
-            mend=lambda: recorder.recover().planner,
+            mend=recorder.mend,
             clock=clock,
         )
         _resume(service, recovered, acting, settings, clock())
@@ -242,12 +242,13 @@ def _resume(
 ) -> None:
     """Tell the planner what changed while nobody looked, and carry out what was under way."""
     books = recovered.planner.books
+    attempts = acting.engine.attempts()
     found = reconcile(
         at=now,
         fleet=books.fleet.nodes.values(),
         running=running_attempts(books),
         listed=acting.nodes.list_nodes(),
-        attempts=acting.engine.attempts(),
+        attempts=attempts,
         workers=acting.engine.workers(),
         promised=promised(c for c in recovered.commands if is_wanted(c, books)),
     )
@@ -258,7 +259,13 @@ def _resume(
     service.handle([Letter(event=event) for event in events], now)
     offers = OffersChanged(at=now, offers=acting.nodes.describe())
     service.handle([Letter(event=offers)], now)
-    acting.dispatcher.carry_out(c for c in recovered.commands if is_wanted(c, books))
+    books = service.planner.books
+    carried = {(each.part_id, each.attempt) for each in attempts}
+    acting.dispatcher.carry_out(
+        each
+        for each in recovered.commands
+        if is_wanted(each, books) and not is_carried(each, carried)
+    )
 
 
 def _clear_away(found: Reconciled, acting: Hands) -> None:
@@ -281,6 +288,15 @@ def promised(commands: Iterable[AnyCommand]) -> Promised:
             (each.part_id, each.attempt) for each in commands if isinstance(each, RunPart)
         ),
     )
+
+
+def is_carried(command: AnyCommand, attempts: Collection[tuple[str, int]]) -> bool:
+    """Tell whether a command is to send an attempt that the engine was sent already.
+
+    It tells the end of that one by itself. Sent again after that end is written down and forgotten,
+    the attempt would run once more, and replace a fragment that a product is being made of.
+    """
+    return isinstance(command, RunPart) and (command.part_id, command.attempt) in attempts
 
 
 def serve(

@@ -134,6 +134,9 @@ def _meaning(error: psycopg.Error) -> tuple[str, str, bool]:
     match error:
         case psycopg.errors.DiskFull():
             return "is full", "Free space there; it is tried again", True
+        case psycopg.errors.UniqueViolation():
+            # A connection that was lost in the midst of a commit left it to end later.
+            return "holds a batch already that seemed lost", "It is read again", True
         case psycopg.errors.InvalidPassword() | psycopg.errors.InvalidAuthorizationSpecification():
             return f"refuses us: {words}", "See store.url and store.password_file", False
         case psycopg.errors.InsufficientPrivilege():

@@ -64,7 +64,7 @@ ON CONFLICT (key) DO UPDATE SET place = excluded.place, command = excluded.comma
 DELETE FROM outbox WHERE key = :key
 
 -- name: open_commands
-SELECT key, command FROM outbox ORDER BY place
+SELECT key, command FROM outbox WHERE place >= :first ORDER BY place
 
 -- name: put_subscription
 INSERT INTO subscriptions (id, version, owner, paused, document, made_at, changed_at)

@@ -151,10 +151,10 @@ class Store:
             if len(found) < READ_LINES_MAX:
                 return
 
-    def open_commands(self) -> list[tuple[str, bytes]]:
-        """Return key and JSON of the commands whose outcome is not known, in order."""
+    def open_commands(self, first: int = 0) -> list[tuple[str, bytes]]:
+        """Return key and JSON of the commands whose outcome is not known, from a place on."""
         with self.database.reading() as connection:
-            found = self._fetch(connection, "open_commands")
+            found = self._fetch(connection, "open_commands", {"first": first})
         return [(str(key), str(command).encode()) for key, command in found]
 
     def knows(self, message_id: str) -> bool:

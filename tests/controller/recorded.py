@@ -107,7 +107,7 @@ class Life:
             self.recorder,
             self.inbox,
             self.hands,
-            mend=lambda: self.recorder.recover().planner,
+            mend=self.recorder.mend,
             clock=lambda: NOW,
         )
         self.hands.carry_out(self.recovered.commands)
