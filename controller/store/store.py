@@ -61,10 +61,18 @@ class Store:
         self._queries = queries("controller.store")
 
     def take_lease(self) -> int:
-        """Become the one that may write; return the epoch. Whoever held the lease is fenced off."""
+        """Become the one that may write; return the epoch. Whoever held the lease is fenced off.
+
+        Raises
+        ------
+        Fenced
+            Another one took it at the same time.
+        """
         with self.database.transaction() as connection:
             ((epoch, _, _),) = self._fetch(connection, "read_lease")
-            self._change(connection, "take_lease", {"epoch": epoch, "holder": self.holder})
+            row = {"epoch": epoch, "holder": self.holder}
+            if not self._change(connection, "take_lease", row):
+                raise Fenced("another service has just taken over the store")
         self.epoch = int(epoch) + 1
         return self.epoch
 

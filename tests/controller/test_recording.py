@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -208,3 +209,20 @@ def test_a_transaction_that_fails_leaves_nothing(place: Place) -> None:
         with pytest.raises(StorageError):
             one.store.commit([good, bad])
         assert not one.store.knows("a")
+
+
+def test_readers_leave_no_connection_behind(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "db")
+    upgrade(database, "db")
+
+    def read() -> None:
+        with database.reading() as connection:
+            connection.fetch("SELECT * FROM lease", {})
+
+    for _ in range(20):
+        thread = Thread(target=read)
+        thread.start()
+        thread.join()
+    names = [str(each.resolve()) for each in Path("/proc/self/fd").iterdir()]
+    assert names.count(str(tmp_path / "db")) == 2
+    database.close()
