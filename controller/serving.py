@@ -308,11 +308,15 @@ def serve(
     ------
     Fenced
         Another service has taken over.
+    EngineError
+        The engine carries no more.
     """
 
     def is_over(_: Planner) -> bool:
         if heart.fault is not None:
             raise heart.fault
+        if standing.hands.engine.fault is not None:
+            raise standing.hands.engine.fault  # Who starts the service again starts an engine, too.
         snapshots.look(standing.recorder.seq, standing.recorder.snapshot_seq)
         return asked_to_stop()
 
@@ -327,13 +331,13 @@ def wind_down(standing: Standing, drain_s_max: float) -> None:
     service, recorder = standing.service, standing.recorder
     service.is_winding_down = True
     give_up_at = time.monotonic() + drain_s_max
-    service.run(lambda planner: not _runs(planner) or time.monotonic() > give_up_at)
+    service.run(lambda _: not _is_running(standing.hands) or time.monotonic() > give_up_at)
     recorder.tidy(service.planner)
     recorder.keep_snapshot(service.planner.snapshot(), recorder.seq)
-    if not _runs(service.planner):
-        standing.hands.end()  # What still runs is for the next service, if that comes soon.
+    if not any(node.running for node in service.planner.books.fleet.nodes.values()):
+        standing.hands.end()  # What runs still, or is yet to be sent, is for the next service.
 
 
-def _runs(planner: Planner) -> bool:
-    """Tell whether workers are at any part."""
-    return any(node.running for node in planner.books.fleet.nodes.values())
+def _is_running(hands: Hands) -> bool:
+    """Tell whether workers are at any part. What is recorded from now on is not sent to them."""
+    return any(not each.ended for each in hands.engine.attempts())

@@ -24,7 +24,6 @@ from controller.interruption import Asked, Interrupted, deferred
 from controller.leasing import Heart, beating, take
 from controller.notifying import notifying
 from controller.ownership import check_names
-from controller.service import Letter
 from controller.serving import (
     Standing,
     address_of,
@@ -41,7 +40,6 @@ from controller.snapshotting import Snapshots
 from controller.store.store import Store
 from controller.wiring import destinations_of
 from planner.events import SubscriptionAdded
-from planner.model import Subscription
 
 
 def serve_until_stopped(
@@ -172,11 +170,7 @@ def _subscribe(
     for wish in wishes.subscriptions:
         row = registry.row(wish.id)
         if row is None:
-            standing.inbox.post(_letter(wish))
+            standing.inbox.put(SubscriptionAdded(at=time.time(), subscription=wish))
         elif replace(wish, version=row.subscription.version) != row.subscription:
-            standing.inbox.post(_letter(replace(wish, version=row.subscription.version + 1)))
-
-
-def _letter(wish: Subscription) -> Letter:
-    event = SubscriptionAdded(at=time.time(), subscription=wish)
-    return Letter(event=event, message_id=f"subscription {wish.id} v{wish.version}")
+            newer = replace(wish, version=row.subscription.version + 1)
+            standing.inbox.put(SubscriptionAdded(at=time.time(), subscription=newer))
