@@ -38,6 +38,7 @@ from controller.serving import (
 )
 from controller.snapshotting import Snapshots
 from controller.store.store import Store
+from controller.sweeping import sweeping
 from controller.wiring import destinations_of
 from planner.events import SubscriptionAdded
 
@@ -85,6 +86,7 @@ def serve_until_stopped(
                     done=recorder.kept,
                 )
             ) as snapshots,
+            sweeping(folders.fragments, folders.staging, store),
         ):
             _tell_datasets(standing, datasets)
             if subscriptions:

@@ -109,6 +109,9 @@ SELECT id, place, subscription_id, owner, product_id, state, arrived_at, deadlin
     manifest_url, file, text
 FROM tasks WHERE ended_at IS NULL ORDER BY place
 
+-- name: open_products
+SELECT id, product_id FROM tasks WHERE ended_at IS NULL
+
 -- name: list_tasks
 SELECT id, place, subscription_id, owner, product_id, state, arrived_at, deadline_at, ended_at,
     slack_s, parts, parts_done, worker_s, cost, product_rows, size_bytes, sha256, digest,

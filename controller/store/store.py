@@ -165,6 +165,12 @@ class Store:
             found = self._fetch(connection, "open_commands", {"first": first})
         return [(str(key), str(command).encode()) for key, command in found]
 
+    def open_tasks(self) -> list[tuple[str, str]]:
+        """Return the ids of the tasks that have not ended, each with that of its product."""
+        with self.database.reading() as connection:
+            found = self._fetch(connection, "open_products")
+        return [(str(task_id), str(product_id)) for task_id, product_id in found]
+
     def knows(self, message_id: str) -> bool:
         """Tell whether a message from outside was taken in already."""
         with self.database.reading() as connection:
