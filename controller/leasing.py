@@ -24,6 +24,9 @@ LEASE_S = 5.0
 WATCH_S = 0.25
 """A second service looks so often [s]."""
 
+ABSENT = (-1, "", -1)
+"""What stands for the lease of a store that is out of reach."""
+
 
 def take(
     store: Store,
@@ -51,21 +54,28 @@ def take(
         Another service lives, and this one does not wait.
     """
     seen, still_since = store.lease(), clock()
-    while not store.database.hold():
-        if given_up():
-            return False
-        if (now := store.lease()) != seen:
+    locks_tell = True
+    while not given_up():
+        try:
+            if (locks_tell and store.database.hold()) or clock() - still_since > LEASE_S:
+                store.take_lease()
+                return True
+            now = store.lease()
+        except (StorageError, Fenced) as fault:
+            if not waits or (isinstance(fault, StorageError) and not fault.retry):
+                raise
+            # Nobody can tell now how the other one does, and it may have lost its lock as well.
+            now, locks_tell = ABSENT, False
+        if now != seen:
             if not waits:
                 raise Fenced(
                     f"service {now[1]} runs on store {store.database.name}",
                     fix="Give this one a data folder of its own, or let it stand by (--standby)",
                 )
+            locks_tell = locks_tell or ABSENT not in (now, seen)  # It lives, and has its lock.
             seen, still_since = now, clock()
-        elif clock() - still_since > LEASE_S:
-            break
         pause(WATCH_S)
-    store.take_lease()
-    return True
+    return False
 
 
 class Heart:
@@ -97,6 +107,8 @@ class Heart:
         while not self._stopping.wait(BEAT_S):
             try:
                 self._store.beat()
+                # Whoever took over from one that hung, or lost its connection, holds no lock yet.
+                self._store.database.hold()
             except Fenced as fault:
                 self.fault = fault
                 return

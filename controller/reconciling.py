@@ -56,7 +56,8 @@ class Reconciled:
     events : tuple of events
         For the planner, in this order.
     standing : tuple of str
-        Nodes that should be listed from now on, for `NodeKeeper`.
+        Nodes that should be listed from now on, for `NodeKeeper`; one that is yet to be provisioned
+        is not, or it would be missed before it was asked for.
     leaving : tuple of str
         Nodes that were told to go, and have not yet, for `NodeKeeper`.
     orphans : tuple of str
@@ -122,7 +123,9 @@ def reconcile(
             *_counts(staying, workers, at),
             *_losses(running, gone, known | promised.attempts, at),
         ),
-        standing=tuple(node.id for node in staying if node.id not in leaving),
+        standing=tuple(
+            node.id for node in staying if node.id not in leaving and node.id in listings
+        ),
         leaving=tuple(node_id for node_id in leaving if node_id not in gone),
         orphans=tuple(sorted(listings.keys() - {node.id for node in nodes})),
         strays=tuple(sorted(known - {(each.part_id, each.attempt) for each in running})),

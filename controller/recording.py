@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from controller.errors import StorageError
 from controller.listing import PLACES_PER_STEP, Listing, Step
 from controller.outbox import Outbox, is_wanted, key_of
 from controller.store.database import Row
@@ -90,7 +91,6 @@ class Recorder:
         self._clock = clock
         self._outbox = Outbox()
         self._listing = Listing()
-        self._doubtful: frozenset[str] = frozenset()
         self.seq = 0
         self.snapshot_seq = 0
 
@@ -102,33 +102,40 @@ class Recorder:
         BrokenJournal
             The planner of this build decides otherwise than the one that wrote the journal.
         """
-        kept = self.store.snapshot()
-        is_new = kept is None
-        if kept is None:
-            kept = self._begin()
-        planner, self.seq = replayed(self.store, kept, self._build, self._policies)
-        self.snapshot_seq = kept.seq
-        commands = self._commands_under_way(planner)
-        self._listing = Listing(
+        is_new = self.store.snapshot() is None
+        planner, seq, snapshot_seq = self._replayed()
+        outbox = self._outbox_of(planner)
+        listing = Listing(
             self.store.rows("open_tasks", TaskRow, {}),
             self.store.rows("list_nodes", NodeRow, _STANDING),
         )
-        return Recovered(planner=planner, commands=commands, is_new=is_new)
+        # Whole or not at all: it may be called again when the store fails in the midst of it.
+        self.seq, self.snapshot_seq = seq, snapshot_seq
+        self._outbox, self._listing = outbox, listing
+        return Recovered(planner=planner, commands=tuple(outbox.commands.values()), is_new=is_new)
 
     def mend(self) -> tuple[Planner, tuple[AnyCommand, ...]]:
-        """Return a planner as the store has it, after a batch of which the commit was not heard.
+        """Recover after a batch that could not be written, or was though nobody was told so.
 
         Returns
         -------
         planner : Planner
         commands : tuple of AnyCommand
-            Of that batch, which nobody has begun: some if it was written after all.
+            Of a batch that was written after all: nobody has begun them.
+
+        Raises
+        ------
+        StorageError
+            The store cannot be read or written yet; to be called again.
         """
-        doubtful = self._doubtful
+        before = self.seq
         recovered = self.recover()
-        self._doubtful = frozenset()
-        not_begun = [each for each in recovered.commands if key_of(each) in doubtful]
-        return recovered.planner, tuple(not_begun)
+        try:
+            unbegun = dict(self.store.open_commands((before + 1) * PLACES_PER_STEP))
+        except StorageError:
+            self.seq = before
+            raise
+        return recovered.planner, tuple(c for c in recovered.commands if key_of(c) in unbegun)
 
     def is_known(self, message_id: str) -> bool:
         """Tell whether a message from outside was taken in already."""
@@ -158,9 +165,7 @@ class Recorder:
             ],
         }
         filled = [Write(query=query, rows=tuple(rows)) for query, rows in writes.items() if rows]
-        self._doubtful = frozenset(opened)
         self.store.commit([*filled, *self._listing.writes(planner.books, steps, first)])
-        self._doubtful = frozenset()
         self.seq += len(steps)
 
     def keep_snapshot(self, snapshot: Snapshot, seq: int) -> None:
@@ -193,14 +198,26 @@ class Recorder:
         self.store.keep_snapshot(kept, self._clock())
         return kept
 
-    def _commands_under_way(self, planner: Planner) -> tuple[AnyCommand, ...]:
+    def _replayed(self) -> tuple[Planner, int, int]:
+        """Return the planner, the last step, and that of the snapshot it was replayed from."""
+        while True:
+            kept = self.store.snapshot() or self._begin()
+            try:
+                planner, seq = replayed(self.store, kept, self._build, self._policies)
+            except BrokenJournal:
+                newest = self.store.snapshot()
+                if newest is None or newest.seq == kept.seq:
+                    raise
+                continue  # The lines behind it were dropped meanwhile, for a newer one was taken.
+            return planner, seq, kept.seq
+
+    def _outbox_of(self, planner: Planner) -> Outbox:
         found = {key: decode_command(text) for key, text in self.store.open_commands()}
         wanted = {key: each for key, each in found.items() if is_wanted(each, planner.books)}
-        self._outbox = Outbox(dict(wanted))
         if unwanted := found.keys() - wanted.keys():
             rows = tuple({"key": key} for key in unwanted)
             self.store.commit([Write(query="settle_command", rows=rows)])
-        return tuple(wanted.values())
+        return Outbox(wanted)
 
 
 def _encoded(

@@ -132,6 +132,10 @@ def both(first: Watch, second: Watch) -> Watch:
     return see
 
 
+Mend = Callable[[], tuple[Planner, Sequence[AnyCommand]]]
+"""Returns a planner as the record has it, and what is recorded and was never begun."""
+
+
 class Record(Protocol):
     """Where the loop writes what happened, before anything is acted on."""
 
@@ -225,7 +229,7 @@ class Service:
     watch : callable, optional
     mend : callable, optional
         After a batch that could not be written: returns a planner as the record has it, and the
-        commands of that batch, if it was written after all. Without it such a fault ends the loop.
+        commands that are recorded though nobody was told so. Without it such a fault ends the loop.
     clock : callable
         Returns the time [POSIX s].
 
@@ -248,7 +252,7 @@ class Service:
         outbox: Outbox,
         watch: Watch = lambda event, commands: None,
         *,
-        mend: Callable[[], tuple[Planner, Sequence[AnyCommand]]] | None = None,
+        mend: Mend | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.planner = planner
@@ -297,26 +301,30 @@ class Service:
         """Take a batch in, record it, and act on it; return how many steps it was."""
         self._held = []
         try:
-            self._mend_planner()
-            fresh = self._unknown(letters)
-            steps = self._steps(fresh, now)
-            messages = [each.message_id for each in fresh if each.message_id]
-            self._record.append(self.planner, steps, messages)
+            self._mend_if_torn()
+            steps = self._recorded(self._unknown(letters), now)
         except StorageError as fault:
-            self._start_over(letters, fault)
+            self._put_off(letters, fault)
             return 0
-        self.fault = None
+        if self.fault is not None:
+            # The planner's wake-up gave way to that of the next try, and is not asked for twice.
+            self.fault, self._wake_at = None, self.planner.books.desk.woken_for
         for event, answer in steps:
             self._watch(event, answer)
         self._act([command for _, answer in steps for command in answer])
         return len(steps)
 
-    def _steps(self, letters: Sequence[Letter], now: float) -> list[Step]:
+    def _recorded(self, letters: Sequence[Letter], now: float) -> list[Step]:
+        """Have the planner take a batch in and return its steps when they are durable."""
+        self._is_torn = True  # Until the record has all that the planner has.
         steps = [(each.event, self.planner.handle(each.event)) for each in letters]
         tick = Ticked(at=now)
         commands = self.planner.handle(tick)
         if self.planner.changed:
             steps.append((tick, commands))
+        messages = [each.message_id for each in letters if each.message_id]
+        self._record.append(self.planner, steps, messages)
+        self._is_torn = False
         return steps
 
     def _unknown(self, letters: Sequence[Letter]) -> list[Letter]:
@@ -330,7 +338,7 @@ class Service:
                 fresh.append(letter)
         return fresh
 
-    def _start_over(self, letters: Sequence[Letter], fault: StorageError) -> None:
+    def _put_off(self, letters: Sequence[Letter], fault: StorageError) -> None:
         """Forget a batch that could not be written; what our own hands reported is kept for later.
 
         Raises
@@ -342,17 +350,22 @@ class Service:
             raise fault
         self.fault = fault
         self._held = [each for each in letters if not each.is_from_outside]
-        self._is_torn = True
         self._wake_at = self.clock() + MEND_S
+        try:
+            self._mend_if_torn()
+        except StorageError as again:
+            if not again.retry:
+                raise
 
-    def _mend_planner(self) -> None:
-        """Go on from what the record has, if the planner is ahead of it."""
-        if self._is_torn:
-            assert self._mend is not None
-            self.planner, doubtful = self._mend()
+    def _mend_if_torn(self) -> None:
+        """Have a planner again that is as the record has it.
+
+        A database that is lost while it commits has done so or not: what it did is acted on now.
+        """
+        if self._is_torn and self._mend is not None:
+            self.planner, commands = self._mend()
             self._is_torn = False
-            # A connection may be lost when all is written and only the answer is missing.
-            self._act(list(doubtful))
+            self._act(list(commands))
 
     def _act(self, commands: list[AnyCommand]) -> None:
         wakes = [command.wake_at for command in commands if isinstance(command, WakeAt)]

@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -261,12 +261,13 @@ def _resume(
 ) -> None:
     """Tell the planner what changed while nobody looked, and carry out what was under way."""
     books = recovered.planner.books
+    attempts = acting.engine.attempts()
     found = reconcile(
         at=now,
         fleet=books.fleet.nodes.values(),
         running=running_attempts(books),
         listed=acting.nodes.list_nodes(),
-        attempts=acting.engine.attempts(),
+        attempts=attempts,
         workers=acting.engine.workers(),
         promised=promised(c for c in recovered.commands if is_wanted(c, books)),
     )
@@ -277,7 +278,13 @@ def _resume(
     service.handle([Letter(event=event) for event in events], now)
     offers = OffersChanged(at=now, offers=acting.nodes.describe())
     service.handle([Letter(event=offers)], now)
-    acting.dispatcher.carry_out(c for c in recovered.commands if is_wanted(c, books))
+    books = service.planner.books
+    carried = {(each.part_id, each.attempt) for each in attempts}
+    acting.dispatcher.carry_out(
+        each
+        for each in recovered.commands
+        if is_wanted(each, books) and not is_carried(each, carried)
+    )
 
 
 def _clear_away(found: Reconciled, acting: Hands) -> None:
@@ -302,6 +309,15 @@ def promised(commands: Iterable[AnyCommand]) -> Promised:
     )
 
 
+def is_carried(command: AnyCommand, attempts: Collection[tuple[str, int]]) -> bool:
+    """Tell whether a command is to send an attempt that the engine was sent already.
+
+    It tells the end of that one by itself. Sent again after that end is written down and forgotten,
+    the attempt would run once more, and replace a fragment that a product is being made of.
+    """
+    return isinstance(command, RunPart) and (command.part_id, command.attempt) in attempts
+
+
 def serve(
     standing: Standing, heart: Heart, snapshots: Snapshots, asked_to_stop: Callable[[], bool]
 ) -> None:
@@ -311,11 +327,15 @@ def serve(
     ------
     Fenced
         Another service has taken over.
+    EngineError
+        The engine carries no more.
     """
 
     def is_over(_: Planner) -> bool:
         if heart.fault is not None:
             raise heart.fault
+        if standing.hands.engine.fault is not None:
+            raise standing.hands.engine.fault  # Who starts the service again starts an engine, too.
         snapshots.look(standing.recorder.seq, standing.recorder.snapshot_seq)
         return asked_to_stop()
 
@@ -330,13 +350,13 @@ def wind_down(standing: Standing, drain_s_max: float) -> None:
     service, recorder = standing.service, standing.recorder
     service.is_winding_down = True
     give_up_at = time.monotonic() + drain_s_max
-    service.run(lambda planner: not _runs(planner) or time.monotonic() > give_up_at)
+    service.run(lambda _: not _is_running(standing.hands) or time.monotonic() > give_up_at)
     recorder.tidy(service.planner)
     recorder.keep_snapshot(service.planner.snapshot(), recorder.seq)
-    if not _runs(service.planner):
-        standing.hands.end()  # What still runs is for the next service, if that comes soon.
+    if not any(node.running for node in service.planner.books.fleet.nodes.values()):
+        standing.hands.end()  # What runs still, or is yet to be sent, is for the next service.
 
 
-def _runs(planner: Planner) -> bool:
-    """Tell whether workers are at any part."""
-    return any(node.running for node in planner.books.fleet.nodes.values())
+def _is_running(hands: Hands) -> bool:
+    """Tell whether workers are at any part. What is recorded from now on is not sent to them."""
+    return any(not each.ended for each in hands.engine.attempts())

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -125,7 +126,14 @@ class Snapshots:
             upto=seq,
             archive=str(self._archive),
         )
-        self._process = subprocess.Popen(
+        try:
+            self._process = self._started(order)
+        except OSError as error:
+            self.fault = str(error.strerror)
+            _log.error("no snapshot was taken: %s", self.fault)
+
+    def _started(self, order: Order) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -133,9 +141,11 @@ class Snapshots:
             start_new_session=True,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
-        assert self._process.stdin is not None
-        self._process.stdin.write(msgspec.json.encode(order))
-        self._process.stdin.close()
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):  # It has ended already, and tells why.
+            process.stdin.write(msgspec.json.encode(order))
+            process.stdin.close()
+        return process
 
     def _hear(self, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Literal, Protocol
@@ -178,7 +179,8 @@ class Door:
         settled: asyncio.Future[SlackwaterError | None] = loop.create_future()
 
         def settle(fault: SlackwaterError | None) -> None:
-            loop.call_soon_threadsafe(_resolve, settled, fault)
+            with suppress(RuntimeError):  # The API has ended, and nobody waits any more.
+                loop.call_soon_threadsafe(_resolve, settled, fault)
 
         self._inbox.post(Letter(event=event, message_id=message_id, settled=settle))
         try:

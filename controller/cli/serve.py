@@ -22,7 +22,7 @@ from controller.leasing import Heart, beating, take
 from controller.notifying import notifying
 from controller.ownership import check_names
 from controller.retaining import retaining
-from controller.service import Letter, both
+from controller.service import both
 from controller.serving import (
     Standing,
     address_of,
@@ -37,10 +37,10 @@ from controller.serving import (
 )
 from controller.snapshotting import Snapshots
 from controller.store.store import Store
+from controller.sweeping import sweeping
 from controller.telemetry import Telemetry
 from controller.wiring import destinations_of
 from planner.events import SubscriptionAdded
-from planner.model import Subscription
 
 
 def serve_until_stopped(
@@ -87,6 +87,7 @@ def serve_until_stopped(
                     done=recorder.kept,
                 )
             ) as snapshots,
+            sweeping(folders.fragments, folders.staging, store),
         ):
             telemetry.read(standing.service.board)
             _tell_datasets(standing, datasets)
@@ -150,11 +151,7 @@ def _subscribe(
     for wish in wishes.subscriptions:
         row = registry.row(wish.id)
         if row is None:
-            standing.inbox.post(_letter(wish))
+            standing.inbox.put(SubscriptionAdded(at=time.time(), subscription=wish))
         elif replace(wish, version=row.subscription.version) != row.subscription:
-            standing.inbox.post(_letter(replace(wish, version=row.subscription.version + 1)))
-
-
-def _letter(wish: Subscription) -> Letter:
-    event = SubscriptionAdded(at=time.time(), subscription=wish)
-    return Letter(event=event, message_id=f"subscription {wish.id} v{wish.version}")
+            newer = replace(wish, version=row.subscription.version + 1)
+            standing.inbox.put(SubscriptionAdded(at=time.time(), subscription=newer))

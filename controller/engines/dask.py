@@ -86,6 +86,11 @@ class DaskEngine:
         Is told the name of a worker whose lease has ended, in the engine's thread; what hangs does
         not end itself, so its node must kill it (`ProcessNodes.kill_worker`).
 
+    Attributes
+    ----------
+    fault : EngineError or None
+        Why it carries no more.
+
     Raises
     ------
     EngineError
@@ -126,7 +131,7 @@ class DaskEngine:
             issue=self._authority.credentials,
         )
         self._carriage: Carriage | None = None
-        self._fault: EngineError | None = None
+        self.fault: EngineError | None = None
         self._closing = asyncio.Event()
         self._ending = not self._outlives
         self._loop = asyncio.new_event_loop()
@@ -148,8 +153,8 @@ class DaskEngine:
             The scheduler ended too often, or another service has taken it over: the engine carries
             no more.
         """
-        if self._fault:
-            raise self._fault
+        if self.fault:
+            raise self.fault
         self._have_done(self._submit, tuple(works))
 
     def stop(self, part_id: str, attempt: int) -> None:
@@ -221,7 +226,7 @@ class DaskEngine:
             self._carriage.submit(works)
             return
         for work in works:
-            reason = str(self._fault or "the scheduler is being restarted")
+            reason = str(self.fault or "the scheduler is being restarted")
             self._report(lost(work.part_id, work.attempt, reason))
 
     def _stop(self, part_id: str, attempt: int) -> None:
@@ -256,7 +261,8 @@ class DaskEngine:
                     losses.append(time.monotonic())
                     self._judge(loss, losses)
         except EngineError as fault:
-            self._fault = fault
+            fault.retry = self._outlives  # The next service starts another engine.
+            self.fault = fault
             if self._started.done():
                 _log.error("%s", fault)
             else:

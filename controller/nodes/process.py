@@ -222,7 +222,12 @@ class ProcessNodes:
         if wanted is None:
             raise NodeError(f"node {node_id} is not there to be resized", fault=NodeFault.GONE)
         self._type(node_id, wanted.node_type, workers)
-        write(folder / WANTED, Wanted(node_type=wanted.node_type, workers=workers))
+        try:
+            write(folder / WANTED, Wanted(node_type=wanted.node_type, workers=workers))
+        except OSError as error:
+            raise NodeError(
+                f"node {node_id} cannot be resized: {error.strerror}", fault=NodeFault.RETRY
+            ) from error
         standing = read(folder / STANDING, Standing)
         if standing:
             standing.supervisor.send(signal.SIGHUP)
@@ -236,12 +241,26 @@ class ProcessNodes:
         return tuple(each for each in map(listing, folders) if each)
 
     def delete(self, node_id: str) -> bool:
-        """Ask for a node's end; return True once neither a process nor a record of it is left."""
+        """Ask for a node's end; return True once neither a process nor a record of it is left.
+
+        Raises
+        ------
+        NodeError
+            It cannot be written down that the node is to go (retry): the disk is full, say.
+        """
         folder = self._registry / node_id
         if not folder.is_dir():
             return True
-        with contextlib.suppress(FileExistsError):
+        try:
             (folder / DELETION).touch(exist_ok=False)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise NodeError(
+                f"node {node_id} cannot be deleted: {error.strerror}",
+                fault=NodeFault.RETRY,
+                fix="Free space there; it is tried again",
+            ) from error
         standing = read(folder / STANDING, Standing)
         if standing is None and age_s(folder / WANTED) < START_S_MAX:
             return False  # Its supervisor is about to show up, and to see that it is not wanted.

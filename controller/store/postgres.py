@@ -62,6 +62,7 @@ class PostgresDatabase:
         self.url, self._password = url, password
         self._writing = threading.Lock()
         self._writer: psycopg.Connection | None = None
+        self._holder: psycopg.Connection | None = None
         self._readers: queue.SimpleQueue[psycopg.Connection | None] = queue.SimpleQueue()
         for _ in range(READERS_MAX):
             self._readers.put(None)
@@ -72,10 +73,9 @@ class PostgresDatabase:
     def transaction(self) -> Iterator[Connection]:
         """Write: all of the block or nothing of it, and durable when it has ended."""
         with self._writing, self._faults_named():
-            if self._writer is None or self._writer.closed or self._writer.broken:
-                self._writer = self._connect()
-            with self._writer.transaction():
-                yield _Postgres(self._writer)
+            writer = self._standing_writer()
+            with writer.transaction():
+                yield _Postgres(writer)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -93,13 +93,17 @@ class PostgresDatabase:
             self._readers.put(reader)
 
     def hold(self) -> bool:
-        """Try to hold the database until the end of this process; tell whether nobody else does."""
+        """Try to hold the database until the end of this process; tell whether nobody else does.
+
+        The lock goes with its connection: called again, it is had again on another one.
+        """
         with self._writing, self._faults_named():
-            if self._writer is None or self._writer.closed or self._writer.broken:
-                self._writer = self._connect()
-            query = "SELECT pg_try_advisory_lock(%(key)s)"
-            ((held,),) = self._writer.execute(query, {"key": HOLD_KEY}).fetchall()
-        return bool(held)
+            writer = self._standing_writer()
+            if self._holder is not writer:
+                query = "SELECT pg_try_advisory_lock(%(key)s)"
+                ((held,),) = writer.execute(query, {"key": HOLD_KEY}).fetchall()
+                self._holder = writer if held else None
+        return self._holder is not None
 
     def close(self) -> None:
         """Close all connections, and let go."""
@@ -107,6 +111,12 @@ class PostgresDatabase:
         for connection in (self._writer, *readers):
             if connection is not None:
                 connection.close()
+
+    def _standing_writer(self) -> psycopg.Connection:
+        """Return the connection that writes, made anew where it was lost."""
+        if self._writer is None or self._writer.closed or self._writer.broken:
+            self._writer = self._connect()
+        return self._writer
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
@@ -142,7 +152,8 @@ def _meaning(error: psycopg.Error) -> tuple[str, str, bool]:
             return f"is not there: {words}", "Make the database first (createdb)", False
         case psycopg.OperationalError() | psycopg.InterfaceError():
             return f"is away: {words}", "It is tried again", True
-    return f"failed: {words}", "", False
+    # A commit whose connection was lost may end later, and then stands in the next one's place.
+    return f"failed: {words}", "", isinstance(error, psycopg.errors.UniqueViolation)
 
 
 class _Postgres:

@@ -64,7 +64,7 @@ ON CONFLICT (key) DO UPDATE SET place = excluded.place, command = excluded.comma
 DELETE FROM outbox WHERE key = :key
 
 -- name: open_commands
-SELECT key, command FROM outbox ORDER BY place
+SELECT key, command FROM outbox WHERE place >= :first ORDER BY place
 
 -- name: put_subscription
 INSERT INTO subscriptions (id, version, owner, paused, document, made_at, changed_at)
@@ -108,6 +108,9 @@ SELECT id, place, subscription_id, owner, product_id, state, arrived_at, deadlin
     slack_s, parts, parts_done, worker_s, cost, product_rows, size_bytes, sha256, digest,
     manifest_url, file, text
 FROM tasks WHERE ended_at IS NULL ORDER BY place
+
+-- name: open_products
+SELECT id, product_id FROM tasks WHERE ended_at IS NULL
 
 -- name: list_tasks
 SELECT id, place, subscription_id, owner, product_id, state, arrived_at, deadline_at, ended_at,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import queue
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,9 +41,7 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, str(path)
         self._writing = threading.Lock()
-        # Threads come and go, as those of the API do: a connection each would pile up over months.
-        self._idle: list[sqlite3.Connection] = []
-        self._opened: list[sqlite3.Connection] = []
+        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._held: IO[bytes] | None = None
         with self._faults_named():
             path.touch(mode=0o600, exist_ok=True)
@@ -70,17 +69,21 @@ class SqliteDatabase:
         """Read a consistent state, from any thread; a writer neither waits nor is waited for."""
         with self._faults_named():
             reader = self._reader()
-            reader.execute("BEGIN")
             try:
-                yield _Sqlite(reader)
+                reader.execute("BEGIN")
+                try:
+                    yield _Sqlite(reader)
+                finally:
+                    reader.execute("ROLLBACK")
             finally:
-                reader.execute("ROLLBACK")
-                self._idle.append(reader)
+                # Threads come and go with the API's clients; their connections are few, and stay.
+                self._readers.put(reader)
 
     def hold(self) -> bool:
         """Try to hold the database until the end of this process; tell whether nobody else does."""
         if self._held is None:
-            lock = self.path.with_name(f"{self.path.name}.lock").open("ab")
+            with self._faults_named():
+                lock = self.path.with_name(f"{self.path.name}.lock").open("ab")
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -93,23 +96,23 @@ class SqliteDatabase:
         """Close all connections, and let go."""
         if self._held is not None:
             self._held.close()
-        for connection in self._opened:
-            connection.close()
+        self._writer.close()
+        with suppress(queue.Empty):
+            while True:
+                self._readers.get_nowait().close()
 
     def _reader(self) -> sqlite3.Connection:
         try:
-            return self._idle.pop()
-        except IndexError:
+            return self._readers.get_nowait()
+        except queue.Empty:
             reader = self._connect()
             reader.execute("PRAGMA query_only = ON")
             return reader
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
+        return sqlite3.connect(
             self.path, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False
         )
-        self._opened.append(connection)
-        return connection
 
     @contextmanager
     def _faults_named(self) -> Iterator[None]:

@@ -61,10 +61,18 @@ class Store:
         self._queries = queries("controller.store")
 
     def take_lease(self) -> int:
-        """Become the one that may write; return the epoch. Whoever held the lease is fenced off."""
+        """Become the one that may write; return the epoch. Whoever held the lease is fenced off.
+
+        Raises
+        ------
+        Fenced
+            Another one took it at the same time.
+        """
         with self.database.transaction() as connection:
             ((epoch, _, _),) = self._fetch(connection, "read_lease")
-            self._change(connection, "take_lease", {"epoch": epoch, "holder": self.holder})
+            row = {"epoch": epoch, "holder": self.holder}
+            if not self._change(connection, "take_lease", row):
+                raise Fenced("another service has just taken over the store")
         self.epoch = int(epoch) + 1
         return self.epoch
 
@@ -151,11 +159,17 @@ class Store:
             if len(found) < READ_LINES_MAX:
                 return
 
-    def open_commands(self) -> list[tuple[str, bytes]]:
-        """Return key and JSON of the commands whose outcome is not known, in order."""
+    def open_commands(self, first: int = 0) -> list[tuple[str, bytes]]:
+        """Return key and JSON of the commands whose outcome is not known, from a place on."""
         with self.database.reading() as connection:
-            found = self._fetch(connection, "open_commands")
+            found = self._fetch(connection, "open_commands", {"first": first})
         return [(str(key), str(command).encode()) for key, command in found]
+
+    def open_tasks(self) -> list[tuple[str, str]]:
+        """Return the ids of the tasks that have not ended, each with that of its product."""
+        with self.database.reading() as connection:
+            found = self._fetch(connection, "open_products")
+        return [(str(task_id), str(product_id)) for task_id, product_id in found]
 
     def knows(self, message_id: str) -> bool:
         """Tell whether a message from outside was taken in already."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
+from time import monotonic
 
 import pytest
 
-from controller.errors import Fenced
+from controller.errors import Fenced, StorageError
 from controller.leasing import LEASE_S, WATCH_S, beating, take
 from controller.store.database import Database
 from controller.store.schema import upgrade
@@ -109,4 +112,69 @@ def test_a_heart_finds_out_that_another_one_has_taken_over(place: Place) -> None
         heart.join(20.0)
         assert isinstance(heart.fault, Fenced)
     database.close()
+    other.close()
+
+
+def test_of_two_that_take_over_at_once_one_has_the_lease(place: Place) -> None:
+    (database, first), (other, second) = opened(place, "first"), opened(place, "second")
+    asked = Barrier(2, timeout=20.0)
+
+    def take_lease(store: Store) -> bool:
+        asked.wait()
+        try:
+            store.take_lease()
+        except Fenced:
+            return False
+        return True
+
+    for _ in range(20):
+        with ThreadPoolExecutor(2) as threads:
+            took = list(threads.map(take_lease, (first, second)))
+        assert any(took)
+        assert first.epoch != second.epoch
+    database.close()
+    other.close()
+
+
+def test_one_that_took_over_from_a_hung_one_holds_the_lock_once_that_has_ended(
+    place: Place,
+) -> None:
+    (database, first), (other, second) = opened(place, "first"), opened(place, "second")
+    take(first, waits=False)
+    time = Time()
+    assert take(second, waits=True, clock=time.clock, pause=time.pause)
+    database.close()
+    with beating(second):
+        beats = second.lease()[2]
+        give_up_at = monotonic() + 20.0
+        while second.lease()[2] <= beats + 1:
+            assert monotonic() < give_up_at
+            Event().wait(0.05)
+    database, third = opened(place, "third")
+    time = Time(lambda now: second.beat())
+    with pytest.raises(Fenced, match="service second runs on store"):
+        take(third, waits=False, clock=time.clock, pause=time.pause)
+    database.close()
+    other.close()
+
+
+def test_a_standby_outlives_a_store_that_is_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (database, first), (other, second) = opened(place, "first"), opened(place, "second")
+    take(first, waits=False)
+
+    def away() -> bool:
+        raise StorageError("the store is away")
+
+    def meanwhile(now: float) -> None:
+        if now < 5.0:
+            first.beat()
+            monkeypatch.setattr(other, "hold", away)
+        elif now < 5.0 + WATCH_S:
+            monkeypatch.undo()
+            database.close()
+
+    time = Time(meanwhile)
+    assert take(second, waits=True, clock=time.clock, pause=time.pause)
     other.close()

@@ -96,7 +96,7 @@ def test_what_is_sent_or_made_again_is_not_lost(world: World) -> None:
     )
     found = world.reconcile(listed=[], attempts=[], promised=node)
     assert found.events == ()
-    assert found.standing == (world.node_id,)
+    assert found.standing == ()
 
 
 def test_an_end_that_waits_to_be_acknowledged_is_no_loss(world: World) -> None:
