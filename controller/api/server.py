@@ -29,7 +29,7 @@ def running_api(app: FastAPI, host: str, port: int, clients_max: int) -> Iterato
     ApiError
         The address cannot be listened on.
     """
-    listener = _listener(host, port)
+    listening = listener(host, port)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -40,15 +40,15 @@ def running_api(app: FastAPI, host: str, port: int, clients_max: int) -> Iterato
             lifespan="off",
         )
     )
-    thread = threading.Thread(target=server.run, args=([listener],), name="api", daemon=True)
+    thread = threading.Thread(target=server.run, args=([listening],), name="api", daemon=True)
     thread.start()
     shown = f"[{host}]" if ":" in host else host
     try:
-        yield f"http://{shown}:{listener.getsockname()[1]}"
+        yield f"http://{shown}:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(START_S_MAX)
-        listener.close()
+        listening.close()
 
 
 def is_loopback(host: str) -> bool:
@@ -61,18 +61,29 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def listener(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises
+    ------
+    ApiError
+        The address is taken, or none of this machine's.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+        except OSError:
+            listening.close()
+            raise
     except OSError as error:
         raise ApiError(
             f"cannot listen on {host} port {port}: {error.strerror}",
             fix="Another service may; set service.port, or 0 for a free one",
         ) from error
-    listener.listen()
-    return listener
+    listening.listen()
+    return listening

@@ -33,7 +33,7 @@ from controller.serving import (
     standing_service,
     wind_down,
 )
-from controller.snapshotting import Snapshots
+from controller.snapshotting import ARCHIVE, Snapshots
 from controller.store.store import Store
 from planner.events import SubscriptionAdded
 from planner.model import Subscription
@@ -86,7 +86,7 @@ def serve_until_stopped(
         snapshots = Snapshots(
             address_of(settings, folder),
             store,
-            folder / "journal",
+            folder / ARCHIVE,
             steps=settings.service.snapshot_steps,
             done=recorder.kept,
         )
