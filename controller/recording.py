@@ -127,20 +127,21 @@ class Recorder:
             Another service has taken over.
         """
         first = self.seq + 1
-        opened, ended = self._outbox.take(steps)
-        lines, texts = _encoded(steps, opened)
+        taken = self._outbox.take(steps)
+        lines, texts = _encoded(steps, taken.opened)
         now = self._clock()
         writes: dict[str, list[Row]] = {
             "add_message": [{"id": each, "taken_at": now} for each in messages],
             "add_line": [{"seq": seq, "line": line} for seq, line in enumerate(lines, start=first)],
-            "settle_command": [{"key": key} for key in ended],
+            "settle_command": [{"key": key} for key in taken.ended],
             "open_command": [
                 {"key": key, "place": place, "command": text}
                 for place, (key, text) in enumerate(texts.items(), start=first * PLACES_PER_STEP)
             ],
         }
         filled = [Write(query=query, rows=tuple(rows)) for query, rows in writes.items() if rows]
-        self.store.commit([*filled, *self._listing.writes(planner.books, steps, first)])
+        listed = self._listing.writes(planner.books, steps, first, taken.stale)
+        self.store.commit([*filled, *listed])
         self.seq += len(steps)
 
     def keep_snapshot(self, snapshot: Snapshot, seq: int) -> None:

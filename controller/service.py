@@ -243,6 +243,7 @@ class Service:
         self._mend = mend
         self._clock = clock
         self._held: list[Letter] = []
+        self._is_ahead = False
         # A planner that was restored has asked for its wake-up in another life.
         self._wake_at = planner.books.desk.woken_for
 
@@ -257,24 +258,32 @@ class Service:
     def handle(self, letters: Sequence[Letter], now: float) -> None:
         """Take one batch in at an instant [POSIX s], record it, and act on it."""
         self._held = []
-        letters = self._unknown(letters)
-        steps = [(each.event, self.planner.handle(each.event)) for each in letters]
-        tick = Ticked(at=now)
-        commands = self.planner.handle(tick)
-        if self.planner.changed:
-            steps.append((tick, commands))
         try:
+            if self._is_ahead:
+                self._rebuild()
+            letters = self._unknown(letters)
+            steps = self._decide(letters, now)
             messages = [each.message_id for each in letters if each.message_id]
             self._record.append(self.planner, steps, messages)
         except StorageError as fault:
             self._start_over(letters, fault)
             return
-        self.fault = None
+        if self.fault is not None:
+            # The instant of another try was waited for in place of what the planner asked for.
+            self.fault, self._wake_at = None, self.planner.books.desk.woken_for
         for letter in letters:
             letter.settle()
         for event, answer in steps:
             self._watch(event, answer)
         self._act([command for _, answer in steps for command in answer])
+
+    def _decide(self, letters: Sequence[Letter], now: float) -> list[Step]:
+        steps = [(each.event, self.planner.handle(each.event)) for each in letters]
+        tick = Ticked(at=now)
+        commands = self.planner.handle(tick)
+        if self.planner.changed:
+            steps.append((tick, commands))
+        return steps
 
     def _unknown(self, letters: Sequence[Letter]) -> list[Letter]:
         """Leave out messages that were taken in before, and settle them."""
@@ -303,8 +312,20 @@ class Service:
         self._held = [each for each in letters if not each.is_from_outside]
         for letter in letters:
             letter.settle(fault)
-        self.planner = self._mend()
         self._wake_at = self._clock() + MEND_S
+        self._is_ahead = True
+        try:
+            self._rebuild()
+        except StorageError as other:
+            # A database that is away cannot be read from either: tried again with the next batch.
+            if not other.retry:
+                raise
+
+    def _rebuild(self) -> None:
+        """Go on with a planner as the record has it."""
+        assert self._mend is not None
+        self.planner = self._mend()
+        self._is_ahead = False
 
     def _act(self, commands: list[AnyCommand]) -> None:
         wakes = [command.wake_at for command in commands if isinstance(command, WakeAt)]
