@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from controller.garbage import no_search, set_aside
 from controller.listing import PLACES_PER_STEP, Listing, Step
 from controller.outbox import Outbox, is_wanted
 from controller.store.database import Row
@@ -99,6 +100,10 @@ class Recorder:
         BrokenJournal
             The planner of this build decides otherwise than the one that wrote the journal.
         """
+        with no_search():
+            return self._recover()
+
+    def _recover(self) -> Recovered:
         kept = self.store.snapshot()
         is_new = kept is None
         if kept is None:
@@ -153,6 +158,7 @@ class Recorder:
     def kept(self, seq: int) -> None:
         """Note that somebody has kept a snapshot of the state after a step."""
         self.snapshot_seq = seq
+        set_aside()
 
     def tidy(self, planner: Planner) -> None:
         """Drop what is of no use any more: commands of nodes that are gone, very old messages."""

@@ -79,7 +79,8 @@ def turn_page(books: Books) -> list[AnyCommand]:
     room = books.settings.dispatch.matches_per_step_max
     while books.desk.pages and room > 0:
         page = books.desk.pages[0]
-        keys, page.keys = page.keys[:room], page.keys[room:]
+        keys = page.keys[:room]
+        del page.keys[:room]
         room -= len(keys)
         books.changed = True
         for key in keys:
