@@ -77,7 +77,7 @@ def soak(folder: Path, minutes: float, tell: Callable[[str], None] = lambda _: N
         assert serving.stop() == 0
     finally:
         serving.close()
-    return _judged(looks, products, minutes)
+    return judged(looks, products, minutes)
 
 
 def _served(serving: Serving, span_s: float, tell: Callable[[str], None]) -> tuple[list[Look], int]:
@@ -127,7 +127,7 @@ def _look(process: psutil.Process, at_s: float) -> Look:
     )
 
 
-def _judged(looks: Sequence[Look], products: int, minutes: float) -> Soaked:
+def judged(looks: Sequence[Look], products: int, minutes: float) -> Soaked:
     warm = looks[int(len(looks) * WARM_UP_SHARE) :]
     at_h = [look.at_s / 3600.0 for look in warm]
     growth: dict[str, float] = {}

@@ -34,7 +34,7 @@ from planner.extent import ALWAYS, Box, Extent
 from planner.model import Observations, Subscription, View
 
 SUBSCRIPTIONS, TASKS, CLIENTS = 100_000, 10_000, 200
-WAITING = 20_000
+WAITING = 100_000
 LISTING_S = 10.0
 LETTER_S = 0.02
 """A letter comes so often while clients list [s]."""
