@@ -6,7 +6,7 @@ batch, however much befell it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -61,6 +61,9 @@ _DECISIONS = {
 }
 """What each command about a node is called among the decisions."""
 
+_OUTCOMES = TaskCut | PartFinished | ProductCombined | ProductDelivered
+"""What says something of a task only if it was waited for."""
+
 PLACES_PER_STEP = 1_000_000
 """Commands of a step are numbered below this, so that place = step * this + position grows."""
 
@@ -80,13 +83,27 @@ class Listing:
         self._tasks = {row.id: row for row in tasks}
         self._nodes = {row.id: row for row in nodes}
 
-    def writes(self, books: Books, steps: Sequence[Step], first_seq: int) -> list[Write]:
-        """Return what is to be written for a batch that the books have taken in."""
+    def writes(
+        self, books: Books, steps: Sequence[Step], first_seq: int, stale: Collection[int] = ()
+    ) -> list[Write]:
+        """Return what is to be written for a batch that the books have taken in.
+
+        Parameters
+        ----------
+        books : Books
+        steps : sequence of Step
+        first_seq : int
+            Number of the first step.
+        stale : collection of int
+            Positions of outcomes that came twice or too late: they count for nothing.
+        """
         page = _Page(books, self._tasks, self._nodes)
-        for seq, (event, commands) in enumerate(steps, start=first_seq):
-            page.hear(event)
+        for number, (event, commands) in enumerate(steps):
+            if number not in stale or not isinstance(event, _OUTCOMES):
+                page.hear(event)
+            place = (first_seq + number) * PLACES_PER_STEP
             for position, command in enumerate(commands):
-                page.note(event.at, command, seq * PLACES_PER_STEP + position)
+                page.note(event.at, command, place + position)
         return page.writes()
 
 

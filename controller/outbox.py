@@ -115,30 +115,48 @@ _SETTLED: dict[type, Callable[[Any], tuple[str, ...]]] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a batch did to the commands under way; what began and ended in it is in neither.
+
+    Parameters
+    ----------
+    opened : dict of str to AnyCommand
+        Those that it leaves under way, by key.
+    ended : set of str
+        Keys of those that it has ended.
+    stale : set of int
+        Positions of outcomes of nothing that was under way: doubled, or of an older attempt.
+    """
+
+    opened: dict[str, AnyCommand]
+    ended: set[str]
+    stale: set[int]
+
+
 @dataclass(slots=True)
 class Outbox:
     """The commands under way, by key."""
 
     commands: dict[str, AnyCommand] = field(default_factory=dict)
 
-    def take(
-        self, steps: Sequence[tuple[AnyEvent, Iterable[AnyCommand]]]
-    ) -> tuple[dict[str, AnyCommand], set[str]]:
-        """Take a batch of steps in; return what it leaves under way, and what it has ended.
-
-        What began and ended within the batch is in neither.
-        """
+    def take(self, steps: Sequence[tuple[AnyEvent, Iterable[AnyCommand]]]) -> Taken:
+        """Take a batch of steps in."""
         opened: dict[str, AnyCommand] = {}
         ended: set[str] = set()
-        for event, commands in steps:
-            for key in settled_by(event):
+        stale: set[int] = set()
+        for number, (event, commands) in enumerate(steps):
+            keys = settled_by(event)
+            if keys and self.commands.keys().isdisjoint(keys):
+                stale.add(number)
+            for key in keys:
                 self._end(key, opened, ended)
             for command in commands:
                 for key in overtaken_by(command):
                     self._end(key, opened, ended)
                 if key := key_of(command):
                     opened[key] = self.commands[key] = command
-        return opened, ended - opened.keys()
+        return Taken(opened=opened, ended=ended - opened.keys(), stale=stale)
 
     def drop_unwanted(self, books: Books) -> set[str]:
         """Drop what means nothing to the planner any more; return the keys.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.errors import StorageError
+from controller.garbage import no_search, set_aside
 from controller.listing import PLACES_PER_STEP, Listing, Step
 from controller.outbox import Outbox, is_wanted, key_of
 from controller.store.database import Row
@@ -102,6 +103,10 @@ class Recorder:
         BrokenJournal
             The planner of this build decides otherwise than the one that wrote the journal.
         """
+        with no_search():
+            return self._recover()
+
+    def _recover(self) -> Recovered:
         is_new = self.store.snapshot() is None
         planner, seq, snapshot_seq = self._replayed()
         outbox = self._outbox_of(planner)
@@ -152,20 +157,21 @@ class Recorder:
             Another service has taken over.
         """
         first = self.seq + 1
-        opened, ended = self._outbox.take(steps)
-        lines, texts = _encoded(steps, opened)
+        taken = self._outbox.take(steps)
+        lines, texts = _encoded(steps, taken.opened)
         now = self._clock()
         writes: dict[str, list[Row]] = {
             "add_message": [{"id": each, "taken_at": now} for each in messages],
             "add_line": [{"seq": seq, "line": line} for seq, line in enumerate(lines, start=first)],
-            "settle_command": [{"key": key} for key in ended],
+            "settle_command": [{"key": key} for key in taken.ended],
             "open_command": [
                 {"key": key, "place": place, "command": text}
                 for place, (key, text) in enumerate(texts.items(), start=first * PLACES_PER_STEP)
             ],
         }
         filled = [Write(query=query, rows=tuple(rows)) for query, rows in writes.items() if rows]
-        self.store.commit([*filled, *self._listing.writes(planner.books, steps, first)])
+        listed = self._listing.writes(planner.books, steps, first, taken.stale)
+        self.store.commit([*filled, *listed])
         self.seq += len(steps)
 
     def keep_snapshot(self, snapshot: Snapshot, seq: int) -> None:
@@ -177,6 +183,7 @@ class Recorder:
     def kept(self, seq: int) -> None:
         """Note that somebody has kept a snapshot of the state after a step."""
         self.snapshot_seq = seq
+        set_aside()
 
     def tidy(self, planner: Planner) -> None:
         """Drop what is of no use any more: commands of nodes that are gone, very old messages."""

@@ -22,6 +22,7 @@ from controller.config.settings import Settings
 from controller.datasets import Datasets, Places
 from controller.destinations import Destinations
 from controller.errors import Overloaded, StorageError
+from controller.garbage import set_aside
 from controller.history import Histories
 from controller.leasing import Heart
 from controller.outbox import is_wanted
@@ -339,6 +340,7 @@ def serve(
         snapshots.look(standing.recorder.seq, standing.recorder.snapshot_seq)
         return asked_to_stop()
 
+    set_aside()
     standing.service.run(is_over)
 
 
@@ -351,8 +353,12 @@ def wind_down(standing: Standing, drain_s_max: float) -> None:
     service.is_winding_down = True
     give_up_at = time.monotonic() + drain_s_max
     service.run(lambda _: not _is_running(standing.hands) or time.monotonic() > give_up_at)
-    recorder.tidy(service.planner)
-    recorder.keep_snapshot(service.planner.snapshot(), recorder.seq)
+    try:
+        recorder.tidy(service.planner)
+        recorder.keep_snapshot(service.planner.snapshot(), recorder.seq)
+    except StorageError as fault:
+        # The journal holds all of it: the next service replays what a snapshot would have spared.
+        _log.error("no snapshot was kept: %s", fault)
     if not any(node.running for node in service.planner.books.fleet.nodes.values()):
         standing.hands.end()  # What runs still, or is yet to be sent, is for the next service.
 

@@ -28,6 +28,9 @@ from planner.errors import BrokenJournal, SlackwaterError
 from planner.journal import encode_snapshot
 from planner.scaling.catalogue import Policies
 
+ARCHIVE = "journal"
+"""Where archived lines lie, in the data folder."""
+
 END_S_MAX = 10.0
 """A process that was told to end is killed after this time [s]; what it was at is begun anew."""
 

@@ -64,7 +64,7 @@ def running_api(
     ApiError
         The address cannot be listened on.
     """
-    listener = _listener(host, port)
+    listening = listener(host, port)
     patience = {
         "connections_max": clients_max + CONNECTIONS_BESIDE,
         "read_s_max": read_s_max,
@@ -86,17 +86,17 @@ def running_api(
 
     async def serve() -> None:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS_MAX
-        await server.serve([listener])
+        await server.serve([listening])
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="api", daemon=True)
     thread.start()
     shown = f"[{host}]" if ":" in host else host
     try:
-        yield f"http://{shown}:{listener.getsockname()[1]}"
+        yield f"http://{shown}:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(START_S_MAX)
-        listener.close()
+        listening.close()
 
 
 class Patience(H11Protocol):
@@ -169,18 +169,29 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def listener(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises
+    ------
+    ApiError
+        The address is taken, or none of this machine's.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        listening = socket.socket(family, kind, protocol)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+        except OSError:
+            listening.close()
+            raise
     except OSError as error:
         raise ApiError(
             f"cannot listen on {host} port {port}: {error.strerror}",
             fix="Another service may; set service.port, or 0 for a free one",
         ) from error
-    listener.listen()
-    return listener
+    listening.listen()
+    return listening

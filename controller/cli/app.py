@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from controller.cli import service_app
+from controller.cli.db_app import db_app
 from controller.cli.trace_app import trace_app
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ ScenarioArchive = Annotated[
 FailLate = Annotated[bool, typer.Option("--fail-late", help="Exit 3 if a deadline was missed.")]
 
 app.add_typer(trace_app, name="trace")
+app.add_typer(db_app, name="db")
 
 
 def _print_version(wanted: bool) -> None:
@@ -400,6 +402,22 @@ def chapter(
     from controller.cli.chapter import run_chapter
 
     raise typer.Exit(run_chapter(archive=archive, seed=seed, html=html, as_json=json))
+
+
+@app.command()
+def doctor(
+    archive: ArchiveFolder = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Data folder, instead of the settings' service.data_dir."),
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Look whether a service can run here, and tell what to do where it cannot."""
+    from controller.cli.doctor import examine
+
+    raise typer.Exit(examine(archive, data, config, as_json=json))
 
 
 @app.command()

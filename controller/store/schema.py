@@ -18,21 +18,38 @@ def upgrade(database: Database, name: str) -> tuple[int, ...]:
         A newer program wrote the store, or it is somebody else's; nothing of it has changed.
     """
     with database.transaction() as connection:
-        connection.change(_CREATE, {})
-        has = version(connection)
-        known = [number for number, _ in migrations()]
-        if has > known[-1]:
-            raise StorageError(
-                f"store {name} has schema {has}, this program knows up to {known[-1]}",
-                fix="Start the version of slackwater that wrote it, or a newer one",
-                retry=False,
-            )
-        lacking = [(number, script) for number, script in migrations() if number > has]
-        for number, script in lacking:
-            for statement in statements(script):
-                connection.change(statement, {})
-            connection.change("INSERT INTO schema_version (number) VALUES (:n)", {"n": number})
+        return bring_forward(connection, name)
+
+
+def bring_forward(connection: Connection, name: str, upto: int | None = None) -> tuple[int, ...]:
+    """Apply the migrations that a store lacks, or those up to one; return their numbers.
+
+    Raises
+    ------
+    StorageError
+        A newer program wrote the store.
+    """
+    connection.change(_CREATE, {})
+    has = version(connection)
+    known = newest()
+    if has > known:
+        raise StorageError(
+            f"store {name} has schema {has}, this program knows up to {known}",
+            fix="Start the version of slackwater that wrote it, or a newer one",
+            retry=False,
+        )
+    wanted = known if upto is None else upto
+    lacking = [(number, script) for number, script in migrations() if has < number <= wanted]
+    for number, script in lacking:
+        for statement in statements(script):
+            connection.change(statement, {})
+        connection.change("INSERT INTO schema_version (number) VALUES (:n)", {"n": number})
     return tuple(number for number, _ in lacking)
+
+
+def newest() -> int:
+    """Return the number of the last migration that this program knows."""
+    return migrations()[-1][0]
 
 
 def version(connection: Connection) -> int:

@@ -7,7 +7,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +16,9 @@ from controller.store.database import Connection, Row
 
 BUSY_S_MAX = 10.0
 """A writer waits so long for another process, such as a backup, to let go of the file [s]."""
+
+VERSION_TABLE = "schema_version"
+"""Stands in every store, whatever its schema (`controller.store.schema`)."""
 
 _FAULTS = {
     sqlite3.SQLITE_FULL: ("is full", "Free space there; it is tried again", True),
@@ -43,21 +46,21 @@ class SqliteDatabase:
         self._writing = threading.Lock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._held: IO[bytes] | None = None
-        with self._faults_named():
+        with faults_named(path):
             path.touch(mode=0o600, exist_ok=True)
             self._writer = self._connect()
             # In a file that is none of ours this fails before anything of it has changed.
-            self._writer.execute("PRAGMA schema_version")
+            _refuse_foreign(self._writer, path)
             self._writer.execute("PRAGMA journal_mode = WAL")
             self._writer.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Write: all of the block or nothing of it, and durable when it has ended."""
-        with self._writing, self._faults_named():
+        with self._writing, faults_named(self.path):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                yield _Sqlite(self._writer)
+                yield SqliteConnection(self._writer)
                 self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:
@@ -67,12 +70,12 @@ class SqliteDatabase:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Read a consistent state, from any thread; a writer neither waits nor is waited for."""
-        with self._faults_named():
+        with faults_named(self.path):
             reader = self._reader()
             try:
                 reader.execute("BEGIN")
                 try:
-                    yield _Sqlite(reader)
+                    yield SqliteConnection(reader)
                 finally:
                     reader.execute("ROLLBACK")
             finally:
@@ -82,15 +85,9 @@ class SqliteDatabase:
     def hold(self) -> bool:
         """Try to hold the database until the end of this process; tell whether nobody else does."""
         if self._held is None:
-            with self._faults_named():
-                lock = self.path.with_name(f"{self.path.name}.lock").open("ab")
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                lock.close()
-                return False
-            self._held = lock
-        return True
+            with faults_named(self.path):
+                self._held = held(self.path)
+        return self._held is not None
 
     def close(self) -> None:
         """Close all connections, and let go."""
@@ -114,33 +111,76 @@ class SqliteDatabase:
             self.path, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False
         )
 
-    @contextmanager
-    def _faults_named(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            what, fix, retry = _FAULTS.get(code, (f"failed ({error})", "", False))
-            raise StorageError(f"store {self.path} {what}", fix=fix, retry=retry) from error
-        except OSError as error:
-            raise StorageError(
-                f"store {self.path} cannot be opened: {error.strerror}",
-                fix="Name a file in a folder that is there",
-                retry=False,
-            ) from error
 
-
-class _Sqlite:
+class SqliteConnection:
     """See `controller.store.database.Connection`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def change(self, statement: str, row: Row) -> int:
-        return self._connection.execute(statement, row).rowcount
+        """Carry a statement out; return how many rows it changed."""
+        return self.connection.execute(statement, row).rowcount
 
     def change_many(self, statement: str, rows: Iterable[Row]) -> None:
-        self._connection.executemany(statement, rows)
+        """Carry a statement out for each row."""
+        self.connection.executemany(statement, rows)
 
     def fetch(self, statement: str, row: Row) -> list[tuple[Any, ...]]:
-        return self._connection.execute(statement, row).fetchall()
+        """Return the rows that a query finds."""
+        return self.connection.execute(statement, row).fetchall()
+
+
+@contextmanager
+def reading_file(path: Path) -> Iterator[SqliteConnection]:
+    """Read a file as it stands, which is not changed: not even its mode.
+
+    Raises
+    ------
+    StorageError
+    """
+    with faults_named(path):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S_MAX
+        )
+        with closing(connection):
+            connection.isolation_level = None
+            connection.execute("BEGIN")
+            yield SqliteConnection(connection)
+
+
+def held(path: Path) -> IO[bytes] | None:
+    """Hold a store's file until what is returned is closed; None if somebody else does."""
+    lock = path.with_name(f"{path.name}.lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return None
+    return lock
+
+
+@contextmanager
+def faults_named(path: Path) -> Iterator[None]:
+    """Raise what befalls a file inside the block as `StorageError`, with what helps."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        what, fix, retry = _FAULTS.get(code, (f"failed ({error})", "", False))
+        raise StorageError(f"store {path} {what}", fix=fix, retry=retry) from error
+    except OSError as error:
+        raise StorageError(
+            f"store {path} cannot be opened: {error.strerror}",
+            fix="Name a file in a folder that is there, and that this user may write to",
+            retry=False,
+        ) from error
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database that another program made, before anything of it is changed."""
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if names and VERSION_TABLE not in names:
+        raise StorageError(
+            f"{path} is a database of another program", fix="Name another file", retry=False
+        )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from planner.errors import BrokenPlugin
 from planner.plugins import installed, load
+from planner.scaling.guarded import Guarded
 from planner.scaling.policy import BUILT_IN, Policy
 
 GROUP = "slackwater.policies"
@@ -34,7 +35,7 @@ class Policies(Mapping[str, Policy]):
                 f"the plug-in {name!r} of {GROUP} is no policy: {found!r}",
                 fix=f"Its entry point must name an instance with {', '.join(METHODS)}",
             )
-        return found
+        return found if name in BUILT_IN else Guarded(policy=found)
 
     def __iter__(self) -> Iterator[str]:
         """Return all names, sorted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from controller.recording import Recorder
@@ -42,8 +42,9 @@ NOW = 1_000_000.0
 class Hands:
     """Answers each command at once, and keeps those that nobody answers."""
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, clock: Callable[[], float] = lambda: NOW) -> None:
         self.inbox = inbox
+        self.clock = clock
         self.obeyed: list[AnyCommand] = []
         self.stalls: tuple[type, ...] = ()
 
@@ -51,22 +52,22 @@ class Hands:
         for command in commands:
             self.obeyed.append(command)
             if not isinstance(command, self.stalls):
-                for event in answers(command):
+                for event in answers(command, self.clock()):
                     self.inbox.put(event)
 
 
-def answers(command: AnyCommand) -> Iterator[AnyEvent]:
+def answers(command: AnyCommand, now: float = NOW) -> Iterator[AnyEvent]:
     match command:
         case CutTask():
-            yield cut(command.task_id, NOW, 10, 10)
+            yield cut(command.task_id, now, 10, 10)
         case ProvisionNode():
-            yield NodeReady(at=NOW, node_id=command.node_id, workers=command.workers)
+            yield NodeReady(at=now, node_id=command.node_id, workers=command.workers)
         case RemoveNode():
-            yield NodeRemoved(at=NOW, node_id=command.node_id)
+            yield NodeRemoved(at=now, node_id=command.node_id)
         case RunPart():
             fragment = Fragment(url="f", rows=1, size_bytes=1, sha256="")
             yield PartFinished(
-                at=NOW,
+                at=now,
                 part_id=command.part_id,
                 attempt=command.attempt,
                 node_id=command.node_id,
@@ -76,11 +77,11 @@ def answers(command: AnyCommand) -> Iterator[AnyEvent]:
         case CombineProduct():
             product = Product(url="staging/p.nc", rows=2, size_bytes=3, sha256="s", digest="d")
             yield ProductCombined(
-                at=NOW, task_id=command.task_id, attempt=command.attempt, run_s=1.0, product=product
+                at=now, task_id=command.task_id, attempt=command.attempt, run_s=1.0, product=product
             )
         case DeliverProduct():
             yield ProductDelivered(
-                at=NOW,
+                at=now,
                 task_id=command.task_id,
                 attempt=command.attempt,
                 run_s=1.0,
@@ -91,16 +92,22 @@ def answers(command: AnyCommand) -> Iterator[AnyEvent]:
 class Life:
     """One service between its start and its end, be that a kill."""
 
-    def __init__(self, database: Database, stalls: tuple[type, ...] = ()) -> None:
+    def __init__(
+        self,
+        database: Database,
+        stalls: tuple[type, ...] = (),
+        clock: Callable[[], float] = lambda: NOW,
+    ) -> None:
+        self.clock = clock
         self.database = database
         upgrade(self.database, "test")
         self.store = Store(self.database, "test")
         self.store.take_lease()
         settings = PlannerSettings(scaling=ScalingSettings(put_off_launches=False))
-        self.recorder = Recorder(self.store, "build", settings, BUILT_IN, lambda: NOW)
+        self.recorder = Recorder(self.store, "build", settings, BUILT_IN, clock)
         self.recovered = self.recorder.recover()
         self.inbox = Inbox()
-        self.hands = Hands(self.inbox)
+        self.hands = Hands(self.inbox, clock)
         self.hands.stalls = stalls
         self.watch: Watch = lambda event, commands: None
         self.service = Service(
@@ -110,7 +117,7 @@ class Life:
             self.hands,
             self.see,
             mend=self.recorder.mend,
-            clock=lambda: NOW,
+            clock=clock,
         )
         self.hands.carry_out(self.recovered.commands)
 
@@ -120,13 +127,13 @@ class Life:
     def play(self) -> None:
         """Go on until nothing more comes of anything."""
         while letters := self.inbox.batch(0.0):
-            self.service.handle(letters, NOW)
+            self.service.handle(letters, self.clock())
 
     def begin(self) -> None:
         for event in (
-            OffersChanged(at=NOW, offers=(OFFER,)),
-            archive_stands(NOW),
-            SubscriptionAdded(at=NOW, subscription=subscription()),
+            OffersChanged(at=self.clock(), offers=(OFFER,)),
+            archive_stands(self.clock()),
+            SubscriptionAdded(at=self.clock(), subscription=subscription()),
         ):
             self.inbox.put(event)
         self.play()
@@ -137,9 +144,11 @@ class Life:
 
 
 @contextmanager
-def life(place: Place, stalls: tuple[type, ...] = ()) -> Iterator[Life]:
+def life(
+    place: Place, stalls: tuple[type, ...] = (), clock: Callable[[], float] = lambda: NOW
+) -> Iterator[Life]:
     database = place()
     try:
-        yield Life(database, stalls)
+        yield Life(database, stalls, clock)
     finally:
         database.close()
