@@ -40,7 +40,8 @@ NODES_LISTED_MAX = 100_000
 MESSAGES_KEPT_S = 30 * 86400.0
 """A message that comes again within this time [s] changes nothing; senders try for days at most."""
 
-_STANDING = {"standing_only": 1, "before": math.inf, "after": "", "count": NODES_LISTED_MAX}
+STANDING_NODES = {"standing_only": 1, "before": math.inf, "after": "", "count": NODES_LISTED_MAX}
+"""Asks the listing of nodes for all that stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +113,7 @@ class Recorder:
         outbox = self._outbox_of(planner)
         listing = Listing(
             self.store.rows("open_tasks", TaskRow, {}),
-            self.store.rows("list_nodes", NodeRow, _STANDING),
+            self.store.rows("list_nodes", NodeRow, STANDING_NODES),
         )
         # Whole or not at all: it may be called again when the store fails in the midst of it.
         self.seq, self.snapshot_seq = seq, snapshot_seq

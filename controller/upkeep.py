@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 from controller.build import BUILD
 from controller.errors import Fenced, StorageError
 from controller.outbox import is_wanted
-from controller.recording import NODES_LISTED_MAX, replayed
+from controller.recording import STANDING_NODES, replayed
 from controller.snapshotting import Order, archived_lines, take
 from controller.store.backup import back_up, faults_of, refuse_absent
 from controller.store.listed import NodeRow, SubscriptionRow, TaskRow
@@ -145,8 +145,7 @@ def _listed(store: Store, planner: Planner) -> Iterator[Finding]:
     books = planner.books
     tasks = {row.id for row in store.rows("open_tasks", TaskRow, {})}
     yield _compared("open tasks", tasks, set(books.backlog.tasks))
-    every = {"standing_only": 1, "count": NODES_LISTED_MAX}
-    nodes = {row.id for row in store.rows("list_nodes", NodeRow, every)}
+    nodes = {row.id for row in store.rows("list_nodes", NodeRow, STANDING_NODES)}
     yield _compared("nodes", nodes, set(books.fleet.nodes))
     rows = ((row.id, row.version, bool(row.paused)) for row in _subscriptions(store))
     held = {
