@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from planner.errors import SlackwaterError
@@ -47,6 +49,54 @@ class Overloaded(SlackwaterError):
     """More is under way than the service will hold; the same request may be made again later."""
 
     retry = True
+
+
+class AccessError(SlackwaterError):
+    """The URL of a service, or the key to it, cannot be used as it is given."""
+
+
+class Unreachable(SlackwaterError):
+    """A service does not answer; whether it heard the request may be unknown."""
+
+    retry = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFault:
+    """One thing that a service finds wrong with a request.
+
+    Parameters
+    ----------
+    pointer : str
+        Where it is, as a JSON pointer (RFC 6901).
+    what : str
+    """
+
+    pointer: str
+    what: str
+
+
+class ServiceError(SlackwaterError):
+    """A service refused a request, or could not do it.
+
+    Parameters
+    ----------
+    what, fix : str
+        See `SlackwaterError`.
+    status : int
+        The status of HTTP.
+    faults : sequence of RequestFault
+        All that is wrong with the request.
+    """
+
+    def __init__(
+        self, what: str, *, status: int, fix: str = "", faults: Sequence[RequestFault] = ()
+    ) -> None:
+        lines = "".join(f"\n  {each.pointer or '/'}: {each.what}" for each in faults)
+        super().__init__(what + lines, fix=fix)
+        self.status = status
+        self.faults = tuple(faults)
+        self.retry = status in (429, 503)
 
 
 class ApiError(SlackwaterError):

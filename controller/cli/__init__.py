@@ -27,6 +27,7 @@ def main() -> None:
 
     if fault := fault_of_names():
         sys.exit(f"error: {fault}. {ADVICE}")
+    from controller.errors import AccessError, Unreachable
     from controller.interruption import Interrupted, interruptible
     from planner.errors import SlackwaterError
 
@@ -35,9 +36,12 @@ def main() -> None:
             from controller.cli.app import app
 
             app()
+    except Unreachable as error:
+        _say("red", "error", str(error))
+        sys.exit(Exit.UNREACHABLE)
     except SlackwaterError as error:
         _say("red", "error", str(error))
-        sys.exit(Exit.FAILED)
+        sys.exit(Exit.USAGE if isinstance(error, AccessError) else Exit.FAILED)
     except BrokenPipeError:
         # Who read the results wants no more of them. What is left in the buffer goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli import service_app
 from controller.cli.trace_app import trace_app
 
 app = typer.Typer(
@@ -421,3 +422,6 @@ def config(
     from controller.cli.config import show_settings
 
     raise typer.Exit(show_settings(config, schema=schema, as_json=json))
+
+
+service_app.add_to(app)

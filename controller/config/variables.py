@@ -14,7 +14,14 @@ BETWEEN = "__"
 CONFIG_VARIABLE = "SLACKWATER_CONFIG"
 """Names the settings file where no option does."""
 
-OTHERS = frozenset((CONFIG_VARIABLE, FOLDER_VARIABLE, SIZE_VARIABLE, *OF_PARTS))
+URL_VARIABLE, KEY_VARIABLE, KEY_FILE_VARIABLE = OF_CLIENTS = (
+    "SLACKWATER_URL",
+    "SLACKWATER_KEY",
+    "SLACKWATER_KEY_FILE",
+)
+"""Say to who asks a service where it is and what opens it."""
+
+OTHERS = frozenset((CONFIG_VARIABLE, FOLDER_VARIABLE, SIZE_VARIABLE, *OF_PARTS, *OF_CLIENTS))
 """Variables of ours that are no settings."""
 
 # A Kubernetes service named slackwater has these set in every pod beside it.
@@ -33,4 +40,8 @@ def is_setting(variable: str) -> bool:
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment for processes that are told all they need, and no secret of ours."""
-    return {name: value for name, value in environment.items() if not is_setting(name)}
+    return {
+        name: value
+        for name, value in environment.items()
+        if not is_setting(name) and name not in OF_CLIENTS
+    }

@@ -85,6 +85,7 @@ NOUNS = ("update", "subscription", "task", "part", "product", "node", "worker", 
 """The domain's words, each of which the glossary explains once."""
 
 HOSTS = {
+    "127.0.0.1:8750",  # where a service is by default
     "argo.ucsd.edu",
     "diataxis.fr",
     "doi.org",

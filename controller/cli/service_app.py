@@ -1,0 +1,296 @@
+"""The Typer applications and commands that talk to a running service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Url = Annotated[
+    str | None, typer.Option("--url", help="Of the service; default SLACKWATER_URL, this machine.")
+]
+Named = Annotated[str, typer.Argument(metavar="ID", help="Of the subscription.")]
+NodeNames = Annotated[list[str], typer.Argument(metavar="NODE...", help="Ids of nodes.")]
+
+
+def _group(text: str) -> typer.Typer:
+    return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode="rich")
+
+
+subscribe_app = _group("Make, list, show, pause and end subscriptions of a running service.")
+products_app = _group("List what a running service has delivered, and get it.")
+nodes_app = _group("List the nodes of a running service, and let them go.")
+policy_app = _group("Show and set the scaling policy of a running service.")
+
+
+@subscribe_app.command()
+def add(
+    subscription: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Id of the new subscription.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", help="Alias or identifier; repeatable.")
+    ] = None,
+    bbox: Annotated[
+        str | None, typer.Option("--bbox", help="west,south,east,north in degrees; default all.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option("--time", help="ISO 8601 interval start/end, '..' is open.")
+    ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--parameters", "--variable", help="Names, with commas or repeated."),
+    ] = None,
+    deadline: Annotated[
+        str | None, typer.Option("--deadline", help="Duration after arrival (PT2H), or instant.")
+    ] = None,
+    firm: Annotated[
+        bool, typer.Option("--firm", help="Too late is of no use: let it expire then.")
+    ] = False,
+    priority: Annotated[
+        float | None, typer.Option("--priority", help="Weight where not all can be in time.")
+    ] = None,
+    backfill: Annotated[
+        bool, typer.Option(help="Whether what is there already is delivered first.")
+    ] = True,
+    destination: Annotated[
+        str | None, typer.Option("--destination", help="Folder or URL that products go to.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="name=value, as in a subscriptions file; repeatable."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Take all of a subscriptions file instead.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Change one that is there already.")
+    ] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only tell what it would take; exit 3 if late.")
+    ] = False,
+    minimum_longitude: Annotated[
+        float | None, typer.Option(help="With its three like, instead of --bbox.")
+    ] = None,
+    maximum_longitude: Annotated[float | None, typer.Option(help="As above.")] = None,
+    minimum_latitude: Annotated[float | None, typer.Option(help="As above.")] = None,
+    maximum_latitude: Annotated[float | None, typer.Option(help="As above.")] = None,
+    start_datetime: Annotated[
+        str | None, typer.Option(help="With or without the next, instead of --time.")
+    ] = None,
+    end_datetime: Annotated[str | None, typer.Option(help="As above.")] = None,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Subscribe to a view of a dataset: area, time, parameters, deadline."""
+    from controller.cli.subscribe import How, add_file, add_one
+    from controller.cli.wishes import area, interval, wish_of
+
+    how = How(replace=replace, estimate=estimate, as_json=json)
+    edges = (minimum_longitude, minimum_latitude, maximum_longitude, maximum_latitude)
+    told: dict[str, Any] = {
+        "dataset": dataset,
+        "bbox": area(bbox, edges),
+        "time": interval(time, start_datetime, end_datetime),
+        "parameters": parameters,
+        "deadline": deadline,
+        "firm": firm or None,
+        "priority": priority,
+        "backfill": None if backfill else False,
+        "destination": destination,
+        "options": option,
+    }
+    wish = wish_of(subscription, told, file)
+    if file is not None:
+        raise typer.Exit(add_file(url, file, how))
+    raise typer.Exit(add_one(url, wish, how))
+
+
+@subscribe_app.command("list")
+def list_subscriptions(url: Url = None, json: Json = False) -> None:
+    """List your subscriptions; with an operator's key all of them."""
+    from controller.cli import subscribe
+
+    raise typer.Exit(subscribe.list_subscriptions(url, as_json=json))
+
+
+@subscribe_app.command()
+def show(subscription: Named, url: Url = None, json: Json = False) -> None:
+    """Show one subscription, and what it has cost so far."""
+    from controller.cli.subscribe import show_subscription
+
+    raise typer.Exit(show_subscription(url, subscription, as_json=json))
+
+
+@subscribe_app.command()
+def pause(subscription: Named, url: Url = None, json: Json = False) -> None:
+    """Deliver nothing until it is resumed; what comes meanwhile is one product then."""
+    from controller.cli.subscribe import switch
+
+    raise typer.Exit(switch(url, subscription, paused=True, as_json=json))
+
+
+@subscribe_app.command()
+def resume(subscription: Named, url: Url = None, json: Json = False) -> None:
+    """Deliver again."""
+    from controller.cli.subscribe import switch
+
+    raise typer.Exit(switch(url, subscription, paused=False, as_json=json))
+
+
+@subscribe_app.command("rm")
+def remove(
+    subscriptions: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Of the subscriptions.")
+    ],
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """End subscriptions; their open tasks are dropped, their products stay."""
+    from controller.cli import subscribe
+
+    raise typer.Exit(subscribe.remove(url, subscriptions, as_json=json))
+
+
+@products_app.command("list")
+def list_products(
+    subscription: Annotated[
+        str, typer.Option("--subscription", help="Only those of this subscription.")
+    ] = "",
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """List delivered products."""
+    from controller.cli import products
+
+    raise typer.Exit(products.list_products(url, subscription, as_json=json))
+
+
+@products_app.command()
+def get(
+    product: Annotated[str, typer.Argument(metavar="ID", help="Of the product.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder that it is copied into.")] = Path(),
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Copy a product and its manifest here, and check that it is what was delivered."""
+    from controller.cli import products
+
+    raise typer.Exit(products.get(url, product, out, as_json=json))
+
+
+@nodes_app.command("list")
+def list_nodes(
+    every: Annotated[bool, typer.Option("--all", help="Those that are gone, too.")] = False,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """List nodes, the newest first."""
+    from controller.cli import fleet
+
+    raise typer.Exit(fleet.list_nodes(url, every=every, as_json=json))
+
+
+@nodes_app.command()
+def drain(nodes: NodeNames, url: Url = None, json: Json = False) -> None:
+    """Give nodes nothing more, and let each go when what it runs has ended."""
+    from controller.cli.fleet import release
+
+    raise typer.Exit(release(url, nodes, at_once=False, as_json=json))
+
+
+@nodes_app.command("rm")
+def remove_nodes(nodes: NodeNames, url: Url = None, json: Json = False) -> None:
+    """Remove nodes at once; the parts that they run are run again elsewhere."""
+    from controller.cli.fleet import release
+
+    raise typer.Exit(release(url, nodes, at_once=True, as_json=json))
+
+
+@policy_app.command("show")
+def show_policy(url: Url = None, json: Json = False) -> None:
+    """Show the scaling policy in force."""
+    from controller.cli import fleet
+
+    raise typer.Exit(fleet.show_policy(url, as_json=json))
+
+
+@policy_app.command("set")
+def set_policy(
+    policy: Annotated[str, typer.Argument(metavar="POLICY", help="Built in or a plug-in's name.")],
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Let another scaling policy decide from now on."""
+    from controller.cli import fleet
+
+    raise typer.Exit(fleet.set_policy(url, policy, as_json=json))
+
+
+def scale(
+    nodes: Annotated[
+        str, typer.Argument(metavar="N|auto", help="Nodes to hold; auto lets the policy decide.")
+    ],
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Hold a number of nodes, or let the policy decide again."""
+    from controller.cli import fleet
+
+    if nodes != "auto" and not (nodes.isascii() and nodes.isdigit()):
+        raise typer.BadParameter(f"{nodes!r} is neither a number nor auto", param_hint="NODES")
+    raise typer.Exit(fleet.scale(url, None if nodes == "auto" else int(nodes), as_json=json))
+
+
+def publish(
+    message: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PATH|-]", help="CloudEvent, WIS2 notification or JSON; - is stdin."
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Only say that this dataset changed.")
+    ] = None,
+    subject: Annotated[
+        str, typer.Option("--subject", help="With --dataset: what changed, in any words.")
+    ] = "",
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Announce that a dataset changed, so that the service looks at its archive now."""
+    from controller.cli.publish import publish_dataset, publish_message
+
+    if dataset is not None and message is None:
+        raise typer.Exit(publish_dataset(url, dataset, subject=subject, as_json=json))
+    if message is None or dataset is not None:
+        raise typer.BadParameter("give a message or --dataset, one of them", param_hint="MESSAGE")
+    raise typer.Exit(publish_message(url, message, as_json=json))
+
+
+def status(
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Show it again and again, until Ctrl-C.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option("--every", min=0.2, help="With --watch: seconds between two looks.")
+    ] = 2.0,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Tell how the service stands; exit 3 if a deadline is at risk or passed."""
+    from controller.cli.status import show_status
+
+    raise typer.Exit(show_status(url, watch=watch, every_s=every, as_json=json))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give the program the commands that talk to a service."""
+    app.add_typer(subscribe_app, name="subscribe")
+    app.add_typer(products_app, name="products")
+    app.add_typer(nodes_app, name="nodes")
+    app.add_typer(policy_app, name="policy")
+    for command in (publish, status, scale):
+        app.command()(command)
