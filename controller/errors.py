@@ -68,7 +68,7 @@ class RequestFault:
     Parameters
     ----------
     pointer : str
-        Where it is, as a JSON pointer (RFC 6901).
+        Where it is: a JSON pointer (RFC 6901) into the body, or the name of a parameter.
     what : str
     """
 

@@ -23,6 +23,12 @@ def warn_of(warnings: Iterable[str]) -> None:
         messages().print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
 
 
+def complain(faults: Iterable[str]) -> None:
+    """Tell on stderr what could not be done."""
+    for fault in faults:
+        messages().print(f"[red]error:[/] {escape(fault)}", highlight=False, soft_wrap=True)
+
+
 def say(text: str) -> None:
     """Tell on stderr what was done."""
     messages().print(escape(text), highlight=False, soft_wrap=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.markup import escape
 
 from controller.cli import Exit
-from controller.cli.asking import answer_json, clock, facts, say
-from controller.cli.display import Column, fitting, print_json, results
-from controller.client import Client, Node, Policy
+from controller.cli.asking import answer_json, clock, complain, facts, say
+from controller.cli.display import Column, fitting, results
+from controller.client import Client, Node, Policy, ServiceError
 
 COLUMNS: list[Column[Node]] = [
     ("Node", 0, lambda one: escape(one.id)),
@@ -38,25 +38,33 @@ def list_nodes(url: str | None, *, every: bool, as_json: bool) -> Exit:
 
 
 def release(url: str | None, names: Sequence[str], *, at_once: bool, as_json: bool) -> Exit:
-    """Drain or remove nodes and return the exit code."""
+    """Drain or remove nodes and return the exit code; one that cannot go keeps no other."""
+    going, faults = [], []
     with Client(url) as client:
         for name in names:
-            if at_once:
-                client.remove_node(name)
-            else:
-                client.drain(name)
+            try:
+                going.append(client.remove_node(name) if at_once else client.drain(name))
+            except ServiceError as error:
+                faults.append(str(error))
     if as_json:
-        print_json({"removed" if at_once else "draining": list(names)})
-    else:
-        words = "removing" if at_once else "draining, each goes when its parts have ended:"
-        say(f"{words} {', '.join(names)}")
-    return Exit.OK
+        answer_json(going)
+    for node in going if not as_json else ():
+        say(f"{'removing' if at_once else 'draining'} {node.id}")
+    complain(faults)
+    return Exit.FAILED if faults else Exit.OK
 
 
 def scale(url: str | None, nodes: int | None, *, as_json: bool) -> Exit:
     """Hold a number of nodes, or none in particular, and return the exit code."""
     with Client(url) as client:
-        return _tell(client.scale(nodes), as_json)
+        found = client.set_scale(nodes)
+    if as_json:
+        answer_json(found)
+    else:
+        bounds = f"{found.nodes_min} to {found.nodes_max} nodes, as the policy decides"
+        held = f"{found.nodes_min} nodes" if found.nodes_min == found.nodes_max else bounds
+        say(f"scale: {held}")
+    return Exit.OK
 
 
 def show_policy(url: str | None, *, as_json: bool) -> Exit:
@@ -65,16 +73,30 @@ def show_policy(url: str | None, *, as_json: bool) -> Exit:
         return _tell(client.policy(), as_json)
 
 
-def set_policy(url: str | None, name: str, *, as_json: bool) -> Exit:
-    """Let another scaling policy decide, and return the exit code."""
+def set_policy(
+    url: str | None, name: str | None, changes: Mapping[str, str], *, as_json: bool
+) -> Exit:
+    """Let another scaling policy decide, or by other settings, and return the exit code."""
     with Client(url) as client:
-        return _tell(client.set_policy(name), as_json)
+        return _tell(client.set_policy(name, **changes), as_json)
 
 
 def _tell(policy: Policy, as_json: bool) -> Exit:
     if as_json:
         answer_json(policy)
     else:
-        bounds = f"{policy.nodes_min} to {policy.nodes_max}"
-        results().print(facts([("policy", escape(policy.policy)), ("nodes", bounds)]))
+        rows = [("policy", policy.policy), ("order", policy.order)]
+        rows += [(name, _words(value)) for name, value in policy.settings.items()]
+        results().print(facts([(name, escape(value)) for name, value in rows]))
     return Exit.OK
+
+
+def _words(value: object) -> str:
+    match value:
+        case None:
+            return "unset"
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:g}"
+    return str(value)

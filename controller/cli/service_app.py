@@ -219,14 +219,24 @@ def show_policy(url: Url = None, json: Json = False) -> None:
 
 @policy_app.command("set")
 def set_policy(
-    policy: Annotated[str, typer.Argument(metavar="POLICY", help="Built in or a plug-in's name.")],
+    policy: Annotated[
+        str | None, typer.Argument(metavar="[POLICY]", help="Built in or a plug-in's name.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="name=value of planner.scaling, or order; repeatable."),
+    ] = None,
     url: Url = None,
     json: Json = False,
 ) -> None:
-    """Let another scaling policy decide from now on."""
+    """Let another scaling policy decide, or by other settings, until the service ends."""
     from controller.cli import fleet
+    from controller.cli.wishes import pairs
 
-    raise typer.Exit(fleet.set_policy(url, policy, as_json=json))
+    changes = pairs(option or ())
+    if "policy" in changes or (policy is None and not changes):
+        raise typer.BadParameter("name one, or give --option", param_hint="POLICY")
+    raise typer.Exit(fleet.set_policy(url, policy, changes, as_json=json))
 
 
 def scale(

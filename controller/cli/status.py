@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,7 +67,10 @@ class Standing:
     def at_risk(self) -> int:
         """How many more are predicted to be late."""
         found = sum(task.is_at_risk and not task.is_late(self.at) for task in self.tasks)
-        return max(found, (self.state.tasks_at_risk if self.state else 0) - self.late)
+        if len(self.tasks) < READ_MAX or self.state is None:
+            return found
+        # The rest was not looked at, but counted by the service.
+        return max(found, self.state.tasks.get("at_risk", 0) - self.late)
 
     @property
     def code(self) -> Exit:
@@ -156,7 +159,7 @@ def _heads(standing: Standing) -> Iterator[str]:
     if state := standing.state:
         threshold = "" if state.threshold_s is None else f" threshold {span(state.threshold_s)}"
         words.append(f"policy {escape(state.policy)}{threshold}")
-        words.append(f"workers {state.workers_busy}/{state.workers_ready} busy")
+        words.append(f"{_busy(state.workers)} workers busy")
     if standing.nodes is not None:
         words.append(_counted(standing.nodes))
     yield "  ".join(words)
@@ -168,6 +171,10 @@ def _heads(standing: Standing) -> Iterator[str]:
     if standing.at_risk:
         told.append(f"[yellow]{standing.at_risk} at risk[/]")
     yield "  ".join(told)
+
+
+def _busy(workers: Mapping[str, int]) -> str:
+    return f"{workers.get('busy', 0)} of {workers.get('ready', 0)}"
 
 
 def _counted(nodes: tuple[Node, ...]) -> str:

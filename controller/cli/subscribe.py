@@ -12,8 +12,8 @@ import msgspec
 from rich.markup import escape
 
 from controller.cli import Exit
-from controller.cli.asking import answer_json, box, facts, instant, say, warn_of
-from controller.cli.display import Column, fitting, messages, print_json, results, size, span
+from controller.cli.asking import answer_json, box, complain, facts, instant, say, warn_of
+from controller.cli.display import Column, fitting, print_json, results, size, span
 from controller.client import Client, Estimate, ServiceError, Subscription
 from controller.config.yaml_lines import Document, Fault, read_document
 from controller.errors import FileFault, RequestFault
@@ -233,6 +233,5 @@ def remove(url: str | None, names: Sequence[str], *, as_json: bool) -> Exit:
         print_json({"removed": removed})
     elif removed:
         say(f"removed {', '.join(removed)}; products stay")
-    for fault in faults:
-        messages().print(f"[red]error:[/] {escape(fault)}", highlight=False, soft_wrap=True)
+    complain(faults)
     return Exit.FAILED if faults else Exit.OK

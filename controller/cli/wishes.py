@@ -29,7 +29,7 @@ def wish_of(name: str | None, told: Mapping[str, Any], file: Path | None) -> dic
     if "parameters" in given:
         given["parameters"] = _names(given["parameters"])
     if "options" in given:
-        given["options"] = dict(map(_option, given["options"]))
+        given["options"] = pairs(given["options"])
     return {"id": name, **given, "dataset": _names(given["dataset"])}
 
 
@@ -70,8 +70,18 @@ def _names(given: Sequence[str]) -> list[str]:
     return [name for each in given for name in each.replace(",", " ").split()]
 
 
-def _option(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise typer.BadParameter(f"{text!r} is not name=value", param_hint="--option")
-    return name.strip(), value.strip()
+def pairs(given: Sequence[str], option: str = "--option") -> dict[str, str]:
+    """Return what was written as name=value.
+
+    Raises
+    ------
+    BadParameter
+        Something was written otherwise.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise typer.BadParameter(f"{text!r} is not name=value", param_hint=option)
+        found[name.strip()] = value.strip()
+    return found

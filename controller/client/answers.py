@@ -298,11 +298,12 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextTask:
-    """The task whose parts are sent next."""
+    """The task whose parts are sent next; `ttd_s` is its time to the deadline [s]."""
 
     id: str
     subscription: str = ""
     deadline_at: datetime | None = None
+    ttd_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,30 +312,39 @@ class State:
 
     Parameters
     ----------
-    policy : str
+    at : datetime
+    ready : bool
+    faults : dict of str to str
+        What is wrong, by the part of the service.
+    policy, order : str
     threshold_s : float or None
         Of the policies that have one [s].
-    subscriptions, tasks, tasks_waiting, tasks_at_risk, parts_running : int
-        Tasks that are open; with parts that wait; with a predicted lateness.
+    subscriptions : int
+    tasks : dict of str to int
+        Those that are open, that wait, that are at risk.
+    parts_running : int
     next_task : NextTask or None
-    nodes : dict of str to int
-        Nodes in each state.
-    nodes_max : int
-    workers_ready, workers_busy, inbox : int
+    nodes, workers : dict of str to int
+        Nodes in each state; workers that are ready, and that are busy.
+    nodes_min, nodes_max : int
+    inbox : int
+        Letters that wait.
     """
 
+    at: datetime
+    ready: bool
+    faults: dict[str, str] = field(default_factory=dict)
     policy: str = ""
+    order: str = ""
     threshold_s: float | None = None
     subscriptions: int = 0
-    tasks: int = 0
-    tasks_waiting: int = 0
-    tasks_at_risk: int = 0
+    tasks: dict[str, int] = field(default_factory=dict)
     parts_running: int = 0
     next_task: NextTask | None = None
     nodes: dict[str, int] = field(default_factory=dict)
+    workers: dict[str, int] = field(default_factory=dict)
+    nodes_min: int = 0
     nodes_max: int = 0
-    workers_ready: int = 0
-    workers_busy: int = 0
     inbox: int = 0
 
 
@@ -344,11 +354,32 @@ class Policy:
 
     Parameters
     ----------
-    policy : str
-    nodes_min, nodes_max : int
-        Bounds of the fleet.
+    policy, order : str
+        Its name, and the order in which parts are sent.
+    settings : dict of str to object
+        What it goes by: the settings of ``planner.scaling``.
     """
 
     policy: str
-    nodes_min: int = 0
-    nodes_max: int = 0
+    order: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How many nodes there may be.
+
+    Parameters
+    ----------
+    nodes_min, nodes_max : int
+        The policy chooses between them.
+    auto : bool
+        Whether they are those of the settings.
+    nodes : dict of str to int
+        Nodes in each state.
+    """
+
+    nodes_min: int
+    nodes_max: int
+    auto: bool
+    nodes: dict[str, int] = field(default_factory=dict)

@@ -23,6 +23,7 @@ from controller.client.answers import (
     Node,
     Policy,
     Product,
+    Scale,
     State,
     Subscription,
     Task,
@@ -192,31 +193,44 @@ class Client:
         """Yield nodes, the newest first."""
         return self._connection.entries(Node, "/v1/nodes", {"standing_only": standing_only})
 
-    def drain(self, node: str) -> None:
+    def drain(self, node: str) -> Node:
         """Let a node end what it runs, and then go."""
-        self._connection.ask("POST", _of("nodes", node, "drain"))
+        return self._connection.value(Node, "POST", _of("nodes", node, "drain"))
 
-    def remove_node(self, node: str) -> None:
+    def remove_node(self, node: str) -> Node:
         """Remove a node at once; its parts run elsewhere."""
-        self._connection.ask("DELETE", _of("nodes", node))
+        return self._connection.value(Node, "DELETE", _of("nodes", node))
 
     def decisions(self) -> Iterator[Decision]:
         """Yield why the fleet changed, the newest first."""
         return self._connection.entries(Decision, "/v1/decisions", {})
 
-    def scale(self, nodes: int | None) -> Policy:
-        """Hold a number of nodes; None lets the policy decide."""
-        body = msgspec.json.encode({"nodes": nodes})
-        return self._connection.value(Policy, "PUT", "/v1/scale", body=body)
+    def scale(self) -> Scale:
+        """Return how many nodes there may be."""
+        return self._connection.value(Scale, "GET", "/v1/scale")
+
+    def set_scale(self, nodes: int | None) -> Scale:
+        """Hold a number of nodes; None lets the policy decide within the settings' bounds."""
+        body = msgspec.json.encode({"nodes": "auto" if nodes is None else nodes})
+        return self._connection.value(Scale, "PUT", "/v1/scale", body=body)
 
     def policy(self) -> Policy:
-        """Return the scaling policy in force."""
-        return self._connection.value(Policy, "GET", "/v1/policy")
+        """Return the scaling policy in force, and what it goes by."""
+        return _policy(self._connection.value(dict[str, Any], "GET", "/v1/policy"))
 
-    def set_policy(self, name: str) -> Policy:
-        """Let another scaling policy decide from now on."""
-        body = msgspec.json.encode({"policy": name})
-        return self._connection.value(Policy, "PUT", "/v1/policy", body=body)
+    def set_policy(self, name: str | None = None, **changes: Any) -> Policy:
+        """Let another policy decide, or the same one by other settings of ``planner.scaling``.
+
+        Parameters
+        ----------
+        name : str or None
+            None lets it be.
+        **changes
+            New values; what is left out stays as it is. ``order`` is one too.
+        """
+        named = {} if name is None else {"policy": name}
+        body = msgspec.json.encode({**changes, **named})
+        return _policy(self._connection.value(dict[str, Any], "PUT", "/v1/policy", body=body))
 
     # --- how the service stands
 
@@ -233,6 +247,12 @@ class Client:
 
 def _subscription(answer: httpx.Response) -> Subscription:
     return replace(decoded(Subscription, answer), etag=answer.headers.get("etag", ""))
+
+
+def _policy(told: dict[str, Any]) -> Policy:
+    settings = {name: value for name, value in told.items() if name not in ("policy", "order")}
+    named = {name: str(told.get(name, "")) for name in ("policy", "order")}
+    return Policy(settings=settings, **named)
 
 
 def _of(kind: str, name: str, *steps: str) -> str:

@@ -185,12 +185,16 @@ def _refusal(answer: httpx.Response) -> ServiceError:
             status=answer.status_code,
             fix="It is of another version",
         )
-    faults = [RequestFault(pointer=each.pointer, what=each.detail) for each in told.errors]
+    faults = [
+        RequestFault(pointer=each.pointer or each.parameter, what=each.detail)
+        for each in told.errors
+    ]
     return ServiceError(told.detail, status=answer.status_code, faults=faults)
 
 
 class _Fault(msgspec.Struct):
     pointer: str = ""
+    parameter: str = ""
     detail: str = ""
 
 

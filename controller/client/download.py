@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 from urllib.parse import unquote
 
 import fsspec
+import httpx
 
 from controller.client.answers import Product
 from controller.destinations import without_user
@@ -19,6 +22,14 @@ SCHEMES = ("file", "s3", "gs", "sftp", "webdav", "webdavs", "http", "https")
 """Where a product may be got from; fsspec's other file systems open more than files."""
 
 CHUNK_BYTES = 2**20
+
+_OVER_HTTP = {
+    "http://": "http://",
+    "https://": "https://",
+    "webdav://": "http://",
+    "webdavs://": "https://",
+}
+"""What is got by HTTP, of a server whose user and password ``~/.netrc`` holds."""
 
 
 def get_product(product: Product, folder: Path, *, with_manifest: bool = True) -> Path:
@@ -68,7 +79,7 @@ def _got(url: str, folder: Path, promised: tuple[int, str] | None) -> Path:
             )
         beside.chmod(0o644)
         return beside.replace(folder / name)
-    except (OSError, ImportError, ValueError) as error:
+    except (OSError, ImportError, ValueError, httpx.HTTPError) as error:
         raise StorageError(
             f"{without_user(url)} cannot be got: {error}", fix=_advice(url)
         ) from error
@@ -77,14 +88,32 @@ def _got(url: str, folder: Path, promised: tuple[int, str] | None) -> Path:
             beside.unlink(missing_ok=True)
 
 
-def _copied(url: str, target: object) -> tuple[int, str]:
+def _copied(url: str, target: IO[bytes]) -> tuple[int, str]:
     """Copy the file at a URL; return its size [bytes] and its SHA-256."""
     digest, size_bytes = hashlib.sha256(), 0
+    for chunk in _chunks_over_http(url) if _is_over_http(url) else _chunks(url):
+        digest.update(chunk)
+        size_bytes += target.write(chunk)
+    return size_bytes, digest.hexdigest()
+
+
+def _chunks(url: str) -> Iterator[bytes]:
     with fsspec.open(url, "rb") as source:
         while chunk := source.read(CHUNK_BYTES):
-            digest.update(chunk)
-            size_bytes += target.write(chunk)  # type: ignore[attr-defined]
-    return size_bytes, digest.hexdigest()
+            yield chunk
+
+
+def _is_over_http(url: str) -> bool:
+    return url.startswith(tuple(_OVER_HTTP))
+
+
+def _chunks_over_http(url: str) -> Iterator[bytes]:
+    scheme, mark, rest = url.partition("://")
+    place = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    who = httpx.NetRCAuth(str(place)) if place.is_file() else None
+    with httpx.stream("GET", _OVER_HTTP[scheme + mark] + rest, auth=who) as answer:
+        answer.raise_for_status()
+        yield from answer.iter_bytes(CHUNK_BYTES)
 
 
 def _told(found: tuple[int, str]) -> str:

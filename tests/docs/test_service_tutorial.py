@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from controller.client import Client, Unreachable
@@ -95,6 +97,9 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
     found = Reader(tmp_path)
     yield found
     for process in found.processes:
+        with suppress(psutil.NoSuchProcess):
+            for below in psutil.Process(process.pid).children(recursive=True):
+                below.kill()
         process.kill()
         process.wait()
         assert process.stdout is not None
@@ -120,6 +125,9 @@ def test_the_tutorial_of_the_service_is_followed_literally(reader: Reader) -> No
     assert "Serving at" in reader.end(service)
     assert service.returncode == 0
     assert again == serve
-    reader.processes.insert(0, reader.begin(again))
+    reader.processes.remove(service)
+    service = reader.begin(again)
+    reader.processes.reverse()
     reader.until("it serves again", lambda client: client.health().ready)
     assert "atlantic v1" in reader.do(remove)
+    assert "Serving at" in reader.end(service)
