@@ -239,11 +239,11 @@ def test_operators_hold_nodes_and_choose_how_they_are_decided(ask: Command) -> N
     assert ask("nodes", "rm", "nobody", "--json").result == []
 
 
-def test_a_message_comes_again_and_changes_nothing(ask: Command, tmp_path: Path) -> None:
+def test_a_message_is_handed_on_and_its_faults_are_told(ask: Command, tmp_path: Path) -> None:
     path = tmp_path / "message.json"
     path.write_text('{"id": "noon", "dataset": "argo"}')
-    assert ask("publish", path, "--json").result["is_new"]
-    assert not ask("publish", path, "--json").result["is_new"]
+    told = ask("publish", path, "--json").result
+    assert told == {"id": "noon", "dataset": "10.17882/42182", "is_new": True}
     assert ask("publish", "--dataset", "argo").code == Exit.OK
     path.write_text('{"specversion": "1.0"}')
     refused = ask("publish", path)
