@@ -62,7 +62,8 @@ def scale(url: str | None, nodes: int | None, *, as_json: bool) -> Exit:
         answer_json(found)
     else:
         bounds = f"{found.nodes_min} to {found.nodes_max} nodes, as the policy decides"
-        held = f"{found.nodes_min} nodes" if found.nodes_min == found.nodes_max else bounds
+        count = "1 node" if found.nodes_min == 1 else f"{found.nodes_min} nodes"
+        held = count if found.nodes_min == found.nodes_max else bounds
         say(f"scale: {held}")
     return Exit.OK
 

@@ -12,7 +12,7 @@ Url = Annotated[
     str | None, typer.Option("--url", help="Of the service; default SLACKWATER_URL, this machine.")
 ]
 Named = Annotated[str, typer.Argument(metavar="ID", help="Of the subscription.")]
-NodeNames = Annotated[list[str], typer.Argument(metavar="NODE...", help="Ids of nodes.")]
+NodeNames = Annotated[list[str], typer.Argument(metavar="NODE", help="Ids of nodes.")]
 
 
 def _group(text: str) -> typer.Typer:
@@ -142,9 +142,7 @@ def resume(subscription: Named, url: Url = None, json: Json = False) -> None:
 
 @subscribe_app.command("rm")
 def remove(
-    subscriptions: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Of the subscriptions.")
-    ],
+    subscriptions: Annotated[list[str], typer.Argument(metavar="ID", help="Of the subscriptions.")],
     url: Url = None,
     json: Json = False,
 ) -> None:

@@ -203,7 +203,8 @@ def _facts(one: Subscription) -> list[tuple[str, str]]:
     ]
     if one.account is not None:
         spent = one.account
-        told = f"{spent.tasks} tasks, {span(spent.worker_s)} of workers, cost {spent.cost:.4f}"
+        tasks = "1 task" if spent.tasks == 1 else f"{spent.tasks} tasks"
+        told = f"{tasks}, {span(spent.worker_s)} of workers, cost {spent.cost:.4f}"
         rows.append(("account", f"{told}, {size(spent.size_bytes)}"))
     return [(name, escape(value)) for name, value in rows]
 

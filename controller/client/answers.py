@@ -252,7 +252,10 @@ class Update:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announced:
-    """What became of a message: its id, the dataset it names, whether it was new."""
+    """What became of a message: its id, and the dataset that it names.
+
+    `is_new` is False where the source counts announcements and had this one before.
+    """
 
     id: str
     dataset: str

@@ -223,6 +223,44 @@ def test_a_deadline_in_danger_is_an_exit_code(changed: dict[str, Any], code: Exi
     assert replace(told, health=Health(status="not ready")).code == Exit.FAILED
 
 
+def test_operators_hold_nodes_and_choose_how_they_are_decided(ask: Command) -> None:
+    assert "scale: 1 node" in ask("scale", "1").err
+    told = ask("scale", "auto", "--json").result
+    assert told["auto"]
+    policy = ask("policy", "set", "static", "--option", "threshold_s=50", "--json").result
+    assert (policy["policy"], policy["settings"]["threshold_s"]) == ("static", 50.0)
+    assert "static" in ask("policy", "show").out
+    refused = ask("policy", "set", "stotic", "--option", "nodes_max=x", "--option", "foo=1")
+    assert refused.code == Exit.FAILED
+    assert [p for p in ("/policy", "/nodes_max", "/foo") if f"  {p}: " not in refused.err] == []
+    assert ask("policy", "set", "prefix").code == Exit.OK
+    gone = ask("nodes", "drain", "nobody")
+    assert (gone.code, "there is no node nobody" in gone.err) == (Exit.FAILED, True)
+    assert ask("nodes", "rm", "nobody", "--json").result == []
+
+
+def test_a_message_is_handed_on_and_its_faults_are_told(ask: Command, tmp_path: Path) -> None:
+    path = tmp_path / "message.json"
+    path.write_text('{"id": "noon", "dataset": "argo"}')
+    told = ask("publish", path, "--json").result
+    assert told == {"id": "noon", "dataset": "10.17882/42182", "is_new": True}
+    assert ask("publish", "--dataset", "argo").code == Exit.OK
+    path.write_text('{"specversion": "1.0"}')
+    refused = ask("publish", path)
+    assert refused.code == Exit.FAILED
+    assert "/source: " in refused.err
+
+
+def test_an_estimate_makes_nothing_and_warns_of_the_deadline(ask: Command) -> None:
+    wish = ("subscribe", "add", "hasty", "--dataset", "argo", "--deadline", "PT0.1S")
+    told = ask(*wish, "--estimate")
+    assert told.code == Exit.LATE
+    assert told.out.startswith("hasty: the deadline cannot be met")
+    assert "hasty" not in ask("subscribe", "list").out
+    assert "warning: hasty: the deadline cannot be met" in ask(*wish).err
+    assert ask("subscribe", "rm", "hasty").code == Exit.OK
+
+
 def test_out_of_reach_is_an_exit_code(command: Command) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # but does not listen
