@@ -9,7 +9,7 @@ ARGS :=
 BIN := $(VENV)/bin
 PRODUCT := planner partitioners sim controller
 
-.PHONY: help demo test check format bench fault-campaign kill-campaign lock clean
+.PHONY: help demo test check format bench soak fault-campaign kill-campaign lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -33,6 +33,9 @@ format: $(VENV)/.dev ## let ruff format the code and mend what it can
 
 bench: $(VENV)/.dev ## measure what docs/reference/performance.md states
 	$(BIN)/python -m bench $(ARGS)
+
+soak: $(VENV)/.dev ## watch what a service under load holds (ARGS=120 for two hours; 5 minutes)
+	$(BIN)/python -m bench.soak $(ARGS)
 
 kill-campaign: $(VENV)/.dev ## kill workers at 20 seeded random moments; prints docs/reference/campaigns.md's table
 	$(BIN)/pytest tests/controller/test_kills.py -m '' -k workers_are_killed --quiet --capture=no $(ARGS)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from controller.garbage import no_search, set_aside
 from controller.listing import PLACES_PER_STEP, Listing, Step
 from controller.outbox import Outbox, is_wanted
 from controller.store.database import Row
@@ -33,6 +34,9 @@ from planner.settings import PlannerSettings
 
 NODES_LISTED_MAX = 100_000
 """Standing nodes that are read back: more than any provider gives us."""
+
+FRESH_MAX = 10_000
+"""Events and commands that are searched for garbage again and again: some tens of milliseconds."""
 
 MESSAGES_KEPT_S = 30 * 86400.0
 """A message that comes again within this time [s] changes nothing; senders try for days at most."""
@@ -88,6 +92,7 @@ class Recorder:
         self._outbox = Outbox()
         self._listing = Listing()
         self._forgot_at = clock()
+        self._fresh = 0
         self.seq = 0
         self.snapshot_seq = 0
 
@@ -99,6 +104,10 @@ class Recorder:
         BrokenJournal
             The planner of this build decides otherwise than the one that wrote the journal.
         """
+        with no_search():
+            return self._recover()
+
+    def _recover(self) -> Recovered:
         kept = self.store.snapshot()
         is_new = kept is None
         if kept is None:
@@ -143,6 +152,10 @@ class Recorder:
         listed = self._listing.writes(planner.books, steps, first, taken.stale)
         self.store.commit([*filled, *listed])
         self.seq += len(steps)
+        self._fresh += len(steps) + len(taken.opened)
+        if self._fresh >= FRESH_MAX:
+            self._fresh = 0
+            set_aside()
 
     def keep_snapshot(self, snapshot: Snapshot, seq: int) -> None:
         """Keep the state after a step, from which the next restart begins."""

@@ -20,6 +20,7 @@ from controller.config.settings import Settings
 from controller.datasets import Datasets
 from controller.destinations import Destinations
 from controller.errors import StorageError
+from controller.garbage import set_aside
 from controller.history import Histories
 from controller.leasing import Heart
 from controller.outbox import is_wanted
@@ -197,6 +198,7 @@ def serve(
         snapshots.look(standing.recorder.seq, standing.recorder.snapshot_seq)
         return asked_to_stop()
 
+    set_aside()
     standing.service.run(is_over)
 
 

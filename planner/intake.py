@@ -66,9 +66,10 @@ def update_arrived(books: Books, event: UpdateArrived) -> list[AnyCommand]:
     already = set(firsts)
     whole = UpdateSpan(after=None, upto=event.number)
     increment = UpdateSpan(after=event.number - 1 if newest is None else newest, upto=event.number)
-    for keys, span in ((firsts, whole), ([k for k in matched if k not in already], increment)):
+    others = [key for key in matched if key not in already] if already else matched
+    for keys, span in ((firsts, whole), (others, increment)):
         if keys:
-            page = Page(dataset=event.dataset, keys=keys, updates=span, arrived_at=event.at)
+            page = Page(dataset=event.dataset, keys=list(keys), updates=span, arrived_at=event.at)
             books.desk.pages.append(page)
     return turn_page(books)
 
@@ -79,7 +80,8 @@ def turn_page(books: Books) -> list[AnyCommand]:
     room = books.settings.dispatch.matches_per_step_max
     while books.desk.pages and room > 0:
         page = books.desk.pages[0]
-        keys, page.keys = page.keys[:room], page.keys[room:]
+        keys = page.keys[:room]
+        del page.keys[:room]
         room -= len(keys)
         books.changed = True
         for key in keys:

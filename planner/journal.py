@@ -76,13 +76,13 @@ def encode_step(event: AnyEvent, commands: Iterable[AnyCommand]) -> bytes:
 
 def join_step(event: AnyEvent, commands: Iterable[bytes]) -> bytes:
     """Return one line of a journal of commands that are encoded already (`encode_command`)."""
-    told = msgspec.json.encode(_tagged(event))
+    told = _tagged(event)
     return b'{"event":%b,"commands":[%b]}\n' % (told, b",".join(commands))
 
 
 def encode_command(command: AnyCommand) -> bytes:
     """Return one command as JSON, as it stands in a line."""
-    return msgspec.json.encode(_tagged(command))
+    return _tagged(command)
 
 
 def decode_command(text: bytes) -> AnyCommand:
@@ -214,8 +214,9 @@ def decode_snapshot(data: bytes, policies: Mapping[str, Policy] = BUILT_IN) -> S
     return snapshot
 
 
-def _tagged(value: AnyEvent | AnyCommand) -> dict[str, Any]:
-    return {"type": type(value).__name__, **msgspec.to_builtins(value)}
+def _tagged(value: AnyEvent | AnyCommand) -> bytes:
+    """Return a message as JSON, its type before its fields; each has at least one."""
+    return b'{"type":"%b",%b' % (type(value).__name__.encode(), msgspec.json.encode(value)[1:])
 
 
 def _untagged(raw: dict[str, Any], kinds: Mapping[str, type]) -> Any:

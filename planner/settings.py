@@ -138,7 +138,7 @@ class DispatchSettings:
     retry_s: float = 1.0
     retry_s_max: float = 60.0
     reserve_part_s_max: float = 0.25
-    matches_per_step_max: int = 10_000
+    matches_per_step_max: int = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,10 +43,10 @@ class Guarded:
     def step(self, memory: Memory, view: ScalingView) -> tuple[Memory, Wanted]:
         """Return what to remember, and what to change in the fleet now."""
         try:
-            remembered, wanted = self.policy.step(memory, view)
-            if isinstance(wanted, Wanted):
-                return remembered, wanted
-            fault = f"wanted {wanted!r}"
+            answer: tuple[Memory, object] = self.policy.step(memory, view)
+            if isinstance(answer[1], Wanted):
+                return answer[0], answer[1]
+            fault = f"wanted {answer[1]!r}"
         except IMPORT_FAULTS as error:
             fault = f"{type(error).__name__}: {error}"
         _, wanted = STAND_IN.step(STAND_IN.start(), view)
