@@ -123,7 +123,6 @@ def _many(subscriptions: int, tasks: int) -> dict[str, float]:
                 wish = replace(_wish(number, tasks), backfill=False)
                 inbox.put(SubscriptionAdded(at=NOW, subscription=wish))
             paused.play()
-            set_aside()
         found = {"subscribing_pause_max_ms": 1e3 * max(paused.took_s)}
         inbox.put(UpdateArrived(at=NOW, dataset=DATASET, number=1, observations=_at(2.0)))
         paused.play()

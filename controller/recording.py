@@ -37,6 +37,9 @@ from planner.settings import PlannerSettings
 NODES_LISTED_MAX = 100_000
 """Standing nodes that are read back: more than any provider gives us."""
 
+FRESH_MAX = 10_000
+"""Events and commands that are searched for garbage again and again: some tens of milliseconds."""
+
 MESSAGES_KEPT_S = 30 * 86400.0
 """A message that comes again within this time [s] changes nothing; senders try for days at most."""
 
@@ -93,6 +96,7 @@ class Recorder:
         self._clock = clock
         self._outbox = Outbox()
         self._listing = Listing()
+        self._fresh = 0
         self.seq = 0
         self.snapshot_seq = 0
 
@@ -174,6 +178,10 @@ class Recorder:
         listed = self._listing.writes(planner.books, steps, first, taken.stale)
         self.store.commit([*filled, *listed])
         self.seq += len(steps)
+        self._fresh += len(steps) + len(taken.opened)
+        if self._fresh >= FRESH_MAX:
+            self._fresh = 0
+            set_aside()
 
     def keep_snapshot(self, snapshot: Snapshot, seq: int) -> None:
         """Keep the state after a step, from which the next restart begins."""
