@@ -365,6 +365,10 @@ def wind_down(standing: Standing, drain_s_max: float) -> None:
     service.is_winding_down = True
     give_up_at = time.monotonic() + drain_s_max
     service.run(lambda _: not _is_running(standing.hands) or time.monotonic() > give_up_at)
+    if service.fault is not None:
+        # The planner may be ahead of the store, which is whole as it is.
+        _log.error("no snapshot was kept: %s", service.fault)
+        return
     try:
         recorder.tidy(service.planner)
         recorder.keep_snapshot(service.planner.snapshot(), recorder.seq)
@@ -376,5 +380,8 @@ def wind_down(standing: Standing, drain_s_max: float) -> None:
 
 
 def _is_running(hands: Hands) -> bool:
-    """Tell whether workers are at any part. What is recorded from now on is not sent to them."""
-    return any(not each.ended for each in hands.engine.attempts())
+    """Tell whether workers are at any part, or the end of one is yet to be written down.
+
+    What is recorded from now on is not sent to them.
+    """
+    return bool(hands.engine.attempts())
