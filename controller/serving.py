@@ -241,6 +241,7 @@ def standing_service(
                 histories=histories,
                 report=inbox.put,
                 outlive=True,
+                is_ours=recorder.store.is_held,
             )
         )
 

@@ -86,6 +86,7 @@ def test_a_service_that_hangs_is_taken_over_and_can_do_no_more(place: Place) -> 
     assert LEASE_S < time.now <= LEASE_S + 2 * WATCH_S
     with pytest.raises(Fenced, match="another service has taken over the store from first"):
         first.beat()
+    assert (first.is_held(), second.is_held()) == (False, True)
     second.beat()
     database.close()
     other.close()
