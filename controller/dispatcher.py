@@ -65,6 +65,11 @@ class Dispatcher:
         Stands in where an application has no index.
     report : Report
         Takes the outcomes.
+
+    Attributes
+    ----------
+    is_ours : callable
+        Asked before a product is replaced at its destination: whether no other service delivers it.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class Dispatcher:
         histories: Histories,
         report: Report,
     ) -> None:
+        self.is_ours: Callable[[], bool] = lambda: True
         self._applications = applications
         self._engine = engine
         self._keeper = keeper
@@ -235,7 +241,11 @@ class Dispatcher:
     def _deliver(self, command: DeliverProduct) -> AnyEvent:
         began = time.monotonic()
         manifest_url = deliver(
-            command.product, command.destination, self._destinations, self._ending.is_set
+            command.product,
+            command.destination,
+            self._destinations,
+            given_up=self._ending.is_set,
+            is_ours=self.is_ours,
         )
         return ProductDelivered(
             at=time.time(),

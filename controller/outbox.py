@@ -158,16 +158,18 @@ class Outbox:
                     opened[key] = self.commands[key] = command
         return Taken(opened=opened, ended=ended - opened.keys(), stale=stale)
 
-    def drop_unwanted(self, books: Books) -> set[str]:
-        """Drop what means nothing to the planner any more; return the keys.
+    def unwanted(self, books: Books) -> set[str]:
+        """Return the keys of what means nothing to the planner any more.
 
         A node that is struck out takes its attempts with it, and a subscription its tasks: nobody
         may ever tell their outcome.
         """
-        unwanted = {key for key, each in self.commands.items() if not is_wanted(each, books)}
-        for key in unwanted:
+        return {key for key, each in self.commands.items() if not is_wanted(each, books)}
+
+    def drop(self, keys: Iterable[str]) -> None:
+        """Drop commands."""
+        for key in keys:
             del self.commands[key]
-        return unwanted
 
     def _end(self, key: str, opened: dict[str, AnyCommand], ended: set[str]) -> None:
         if self.commands.pop(key, None) is not None:

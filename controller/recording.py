@@ -196,13 +196,14 @@ class Recorder:
 
     def tidy(self, planner: Planner) -> None:
         """Drop what is of no use any more: commands of nodes that are gone, very old messages."""
-        keys = self._outbox.drop_unwanted(planner.books)
+        keys = self._outbox.unwanted(planner.books)
         before = self._clock() - MESSAGES_KEPT_S
         writes = [Write(query="forget_messages", rows=({"before": before},))]
         if keys:
             rows = tuple({"key": key} for key in keys)
             writes.append(Write(query="settle_command", rows=rows))
         self.store.commit(writes)
+        self._outbox.drop(keys)
 
     def _begin(self) -> Kept:
         """Begin a journal in an empty store."""

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,6 +54,9 @@ STORE_FILE = "slackwater.db"
 
 STORE_RETRY_S = 2.0
 """A store that is away when the service starts is tried again so much later [s]."""
+
+TIDY_S = 3600.0
+"""What is of no use any more is dropped from the store so often [s]."""
 
 DURABLE_S_MAX = 60.0
 """An update that is not durable by then is offered again [s]; taken in twice it changes nothing."""
@@ -109,7 +112,7 @@ def address_of(settings: Settings, folder: Path) -> Address:
 
 @contextmanager
 def open_store(address: Address, given_up: Callable[[], bool] = lambda: True) -> Iterator[Store]:
-    """Open the store, brought forward to this program's schema; wait for one that is away.
+    """Open the store, wait for one that is away; a new one gets its schema.
 
     Parameters
     ----------
@@ -126,7 +129,7 @@ def open_store(address: Address, given_up: Callable[[], bool] = lambda: True) ->
         while True:
             try:
                 database = ends.enter_context(opened(address))
-                upgrade(database, database.name)
+                upgrade(database, database.name, only_new=True)
                 break
             except StorageError as fault:
                 ends.close()
@@ -140,11 +143,14 @@ def open_store(address: Address, given_up: Callable[[], bool] = lambda: True) ->
 def recovered_from(store: Store, settings: Settings) -> tuple[Recorder, Recovered]:
     """Return what a service goes on from; it must hold the store's lease.
 
+    The store is brought forward to this program's schema, which nobody else works on now.
+
     Raises
     ------
     BrokenJournal
         This build decides otherwise than the one that wrote the store.
     """
+    upgrade(store.database, store.database.name)
     recorder = Recorder(store, BUILD, settings.planner, Policies())
     return recorder, recorder.recover()
 
@@ -235,6 +241,7 @@ def standing_service(
                 histories=histories,
                 report=inbox.put,
                 outlive=True,
+                is_ours=recorder.store.is_held,
             )
         )
 
@@ -331,13 +338,19 @@ def serve(
     EngineError
         The engine carries no more.
     """
+    tidy_at = time.monotonic() + TIDY_S
 
     def is_over(_: Planner) -> bool:
+        nonlocal tidy_at
         if heart.fault is not None:
             raise heart.fault
         if standing.hands.engine.fault is not None:
             raise standing.hands.engine.fault  # Who starts the service again starts an engine, too.
         snapshots.look(standing.recorder.seq, standing.recorder.snapshot_seq)
+        if time.monotonic() >= tidy_at and standing.service.fault is None:
+            tidy_at = time.monotonic() + TIDY_S
+            with suppress(StorageError):  # There is a next time.
+                standing.recorder.tidy(standing.service.planner)
         return asked_to_stop()
 
     set_aside()
@@ -353,6 +366,10 @@ def wind_down(standing: Standing, drain_s_max: float) -> None:
     service.is_winding_down = True
     give_up_at = time.monotonic() + drain_s_max
     service.run(lambda _: not _is_running(standing.hands) or time.monotonic() > give_up_at)
+    if service.fault is not None:
+        # The planner may be ahead of the store, which is whole as it is.
+        _log.error("no snapshot was kept: %s", service.fault)
+        return
     try:
         recorder.tidy(service.planner)
         recorder.keep_snapshot(service.planner.snapshot(), recorder.seq)
@@ -364,5 +381,8 @@ def wind_down(standing: Standing, drain_s_max: float) -> None:
 
 
 def _is_running(hands: Hands) -> bool:
-    """Tell whether workers are at any part. What is recorded from now on is not sent to them."""
-    return any(not each.ended for each in hands.engine.attempts())
+    """Tell whether workers are at any part, or the end of one is yet to be written down.
+
+    What is recorded from now on is not sent to them.
+    """
+    return bool(hands.engine.attempts())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,6 +78,7 @@ def hands(
     histories: Histories,
     report: Report,
     outlive: bool = False,
+    is_ours: Callable[[], bool] = lambda: True,
 ) -> Iterator[Hands]:
     """Start engine, nodes and pools.
 
@@ -114,6 +115,7 @@ def hands(
             histories=histories,
             report=report,
         )
+        dispatcher.is_ours = is_ours
         ends.callback(dispatcher.close)
         yield Hands(engine=engine, nodes=nodes, keeper=keeper, dispatcher=dispatcher)
 

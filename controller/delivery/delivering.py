@@ -14,6 +14,7 @@ from controller.delivery.folder import ProductFolder
 from controller.delivery.opening import place_at
 from controller.delivery.staging import Staged
 from controller.destinations import Destinations
+from controller.errors import DeliveryError
 from controller.product_files import ending_of
 from planner.model import Product
 
@@ -23,6 +24,7 @@ def deliver(
     destination: str,
     destinations: Destinations,
     given_up: Callable[[], bool] = lambda: False,
+    is_ours: Callable[[], bool] = lambda: True,
 ) -> str:
     """Bring a staged product and its manifest to a folder; return the URL of the manifest there.
 
@@ -40,6 +42,8 @@ def deliver(
         What is allowed now, and how it is reached.
     given_up : callable
         Asked before each block: whether nobody waits for the product any more.
+    is_ours : callable
+        Asked before what stands there is replaced: whether no other service delivers it now.
 
     Raises
     ------
@@ -53,6 +57,12 @@ def deliver(
         folder.prepare(ending_of(staged.path))
         told = folder.told()
         if not folder.holds(staged, told):
+            if not is_ours():
+                # It hung until it was replaced: what stands there may be the other one's by now.
+                raise DeliveryError(
+                    f"delivery of product {staged.product_id} was given up: another service has"
+                    " taken over"
+                )
             replaced = folder.in_another_format(staged.name, told)
             folder.replace(staged)
             if replaced:

@@ -9,8 +9,16 @@ from controller.store.named import migrations, statements
 _CREATE = "CREATE TABLE IF NOT EXISTS schema_version (number INTEGER NOT NULL)"
 
 
-def upgrade(database: Database, name: str) -> tuple[int, ...]:
+def upgrade(database: Database, name: str, *, only_new: bool = False) -> tuple[int, ...]:
     """Apply the migrations that a store lacks, all in one transaction; return their numbers.
+
+    Parameters
+    ----------
+    database : Database
+    name : str
+        For messages.
+    only_new : bool
+        Leave a store that has a schema as it is: an older program may be at work on it.
 
     Raises
     ------
@@ -18,7 +26,11 @@ def upgrade(database: Database, name: str) -> tuple[int, ...]:
         A newer program wrote the store, or it is somebody else's; nothing of it has changed.
     """
     with database.transaction() as connection:
-        return bring_forward(connection, name)
+        upto = None
+        if only_new:
+            connection.change(_CREATE, {})
+            upto = version(connection) or None
+        return bring_forward(connection, name, upto)
 
 
 def bring_forward(connection: Connection, name: str, upto: int | None = None) -> tuple[int, ...]:

@@ -111,6 +111,10 @@ class Store:
             ((epoch, holder, beat),) = self._fetch(connection, "read_lease")
         return int(epoch), str(holder), int(beat)
 
+    def is_held(self) -> bool:
+        """Tell whether this service holds the lease still."""
+        return self.lease()[0] == self.epoch
+
     # --- what a restart begins from
 
     def header(self, seq: int) -> Header | None:

@@ -501,3 +501,15 @@ def test_without_roots_nothing_is_allowed() -> None:
 def test_user_names_are_not_shown() -> None:
     assert without_user("s3://key:se/cret@bucket/a") == "s3://bucket/a"
     assert without_user("/home/a@b") == "/home/a@b"
+
+
+def test_a_service_that_was_replaced_leaves_what_stands_there(
+    tmp_path: Path, out: Path, allowed: Destinations
+) -> None:
+    deliver(staged(tmp_path / "staging", b"new", digest="d2"), str(out), allowed)
+    before = (out / f"{NAME}.manifest.json").read_bytes()
+    late = staged(tmp_path / "late")
+    with pytest.raises(DeliveryError, match="another service has taken over"):
+        deliver(late, str(out), allowed, is_ours=lambda: False)
+    assert names(out) == WHOLE
+    assert (out / f"{NAME}.manifest.json").read_bytes() == before

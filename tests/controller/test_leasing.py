@@ -14,6 +14,7 @@ from controller.leasing import LEASE_S, WATCH_S, beating, take
 from controller.store.database import Database
 from controller.store.schema import upgrade
 from controller.store.store import Store
+from tests.controller.databases import Postgres
 from tests.controller.stores import Place, place, server
 
 __all__ = ["place", "server"]
@@ -86,6 +87,7 @@ def test_a_service_that_hangs_is_taken_over_and_can_do_no_more(place: Place) -> 
     assert LEASE_S < time.now <= LEASE_S + 2 * WATCH_S
     with pytest.raises(Fenced, match="another service has taken over the store from first"):
         first.beat()
+    assert (first.is_held(), second.is_held()) == (False, True)
     second.beat()
     database.close()
     other.close()
@@ -178,3 +180,22 @@ def test_a_standby_outlives_a_store_that_is_away(
     time = Time(meanwhile)
     assert take(second, waits=True, clock=time.clock, pause=time.pause)
     other.close()
+
+
+def test_a_lock_that_went_with_its_connection_is_had_again(server: Postgres) -> None:
+    from controller.store.postgres import PostgresDatabase  # noqa: PLC0415
+
+    url = server.make()
+    first, second = PostgresDatabase(url), PostgresDatabase(url)
+    assert first.hold()
+    with first.reading() as connection:
+        connection.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'", {}
+        )
+    with pytest.raises(StorageError, match="is away"):
+        upgrade(first, "test")
+    assert first.hold()
+    assert first.hold()
+    assert not second.hold()
+    first.close()
+    second.close()

@@ -14,7 +14,7 @@ from controller.errors import Fenced, Overloaded, StorageError
 from controller.recording import Recovered
 from controller.service import Inbox, Letter
 from controller.store.listed import NodeRow, SubscriptionRow
-from controller.store.schema import upgrade
+from controller.store.schema import upgrade, version
 from controller.store.sqlite import SqliteDatabase
 from controller.store.store import Write
 from planner.commands import (
@@ -264,4 +264,15 @@ def test_readers_leave_no_connection_behind(tmp_path: Path) -> None:
         thread.join()
     names = [str(each.resolve()) for each in Path("/proc/self/fd").iterdir()]
     assert names.count(str(tmp_path / "db")) == 2
+    database.close()
+
+
+def test_a_store_that_somebody_may_be_at_work_on_is_not_brought_forward(place: Place) -> None:
+    database = place()
+    assert upgrade(database, "db", only_new=True)
+    with database.transaction() as connection:
+        connection.change("DELETE FROM schema_version WHERE number > 1", {})
+    assert upgrade(database, "db", only_new=True) == ()
+    with database.reading() as connection:
+        assert version(connection) == 1
     database.close()
