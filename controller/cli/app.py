@@ -10,6 +10,7 @@ import typer
 
 from controller.cli import service_app
 from controller.cli.db_app import db_app
+from controller.cli.keys_app import keys_app
 from controller.cli.trace_app import trace_app
 
 app = typer.Typer(
@@ -64,6 +65,7 @@ FailLate = Annotated[bool, typer.Option("--fail-late", help="Exit 3 if a deadlin
 
 app.add_typer(trace_app, name="trace")
 app.add_typer(db_app, name="db")
+app.add_typer(keys_app, name="keys")
 
 
 def _print_version(wanted: bool) -> None:
