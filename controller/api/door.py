@@ -175,6 +175,8 @@ class Door:
         SlackwaterError
             It was refused, or is not durable yet.
         """
+        if away := self.board.state.fault:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, away, fix="Send it again later")
         loop = asyncio.get_running_loop()
         settled: asyncio.Future[SlackwaterError | None] = loop.create_future()
 

@@ -18,6 +18,7 @@ from controller.destinations import Destinations
 from controller.errors import ApiError
 from controller.notifying import Notification
 from controller.serving import Standing
+from controller.snapshotting import Snapshots
 from controller.sources.following import Follower
 from controller.telemetry import Telemetry
 from planner.scaling.catalogue import Policies
@@ -32,6 +33,7 @@ def offered(
     follower: Follower,
     telemetry: Telemetry,
     notification: Notification,
+    snapshots: Snapshots,
 ) -> AbstractContextManager[str]:
     """Return what serves the API inside a block, and yields its URL.
 
@@ -55,7 +57,7 @@ def offered(
         announce=announcing(datasets.identifiers(), follower.announce) if pushed else None,
         telemetry=telemetry,
         notification=notification,
-        faults=_faults_of(follower, standing.service.clock),
+        faults=_faults_of(follower, snapshots, standing.service.clock),
     )
     app = api(
         door,
@@ -89,12 +91,15 @@ def entrance(settings: Settings, keys: Keys) -> tuple[Find, Collection[str] | No
     return keys.entrance(required=required), {*LOOPBACK_NAMES, host} if here else None
 
 
-def _faults_of(follower: Follower, clock: Callable[[], float]) -> Callable[[], Mapping[str, str]]:
-    """Return what tells which sources are not well."""
+def _faults_of(
+    follower: Follower, snapshots: Snapshots, clock: Callable[[], float]
+) -> Callable[[], Mapping[str, str]]:
+    """Return what tells which sources are not well, and whether snapshots are taken."""
 
     def faults() -> Mapping[str, str]:
         now = clock()
-        return {
+        taken = {"snapshots": snapshots.fault} if snapshots.fault else {}
+        return taken | {
             f"source {each.dataset}": each.words(now)
             for each in follower.health()
             if not each.is_well

@@ -104,6 +104,7 @@ def serve_until_stopped(
                     follower=follower,
                     telemetry=telemetry,
                     notification=notification,
+                    snapshots=snapshots,
                 ) as url,
             ):
                 where = f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it."
