@@ -12,6 +12,9 @@ Url = Annotated[
     str | None, typer.Option("--url", help="Of the service; default SLACKWATER_URL, this machine.")
 ]
 Named = Annotated[str, typer.Argument(metavar="ID", help="Of the subscription.")]
+NamedOrAll = Annotated[
+    str, typer.Argument(metavar="ID", help="Of the subscription; operators: '*' is all of them.")
+]
 NodeNames = Annotated[list[str], typer.Argument(metavar="NODE", help="Ids of nodes.")]
 
 
@@ -20,6 +23,8 @@ def _group(text: str) -> typer.Typer:
 
 
 subscribe_app = _group("Make, list, show, pause and end subscriptions of a running service.")
+webhook_app = _group("Have URLs told of products that are delivered, late or at risk.")
+subscribe_app.add_typer(webhook_app, name="webhook")
 products_app = _group("List what a running service has delivered, and get it.")
 nodes_app = _group("List the nodes of a running service, and let them go.")
 policy_app = _group("Show and set the scaling policy of a running service.")
@@ -150,6 +155,47 @@ def remove(
     from controller.cli import subscribe
 
     raise typer.Exit(subscribe.remove(url, subscriptions, as_json=json))
+
+
+@subscribe_app.command()
+def full(subscription: Named, url: Url = None, json: Json = False) -> None:
+    """Have one product made of all that was delivered so far."""
+    from controller.cli.subscribe import make_full
+
+    raise typer.Exit(make_full(url, subscription, as_json=json))
+
+
+@webhook_app.command("add")
+def add_webhook(
+    subscription: NamedOrAll,
+    hook: Annotated[str, typer.Argument(metavar="HOOK", help="URL that is told.")],
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Have a URL told; prints the secret that verifies its messages, this once."""
+    from controller.cli import recipients
+
+    raise typer.Exit(recipients.add(url, subscription, hook, as_json=json))
+
+
+@webhook_app.command("list")
+def list_webhooks(subscription: NamedOrAll, url: Url = None, json: Json = False) -> None:
+    """List the webhooks of a subscription."""
+    from controller.cli import recipients
+
+    raise typer.Exit(recipients.list_webhooks(url, subscription, as_json=json))
+
+
+@webhook_app.command("rm")
+def remove_webhook(
+    subscription: NamedOrAll,
+    hook: Annotated[str, typer.Argument(metavar="HOOK", help="Id of the webhook.")],
+    url: Url = None,
+) -> None:
+    """Tell a URL nothing any more."""
+    from controller.cli import recipients
+
+    raise typer.Exit(recipients.remove(url, subscription, hook))
 
 
 @products_app.command("list")

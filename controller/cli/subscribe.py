@@ -220,6 +220,17 @@ def switch(url: str | None, name: str, *, paused: bool, as_json: bool) -> Exit:
     return Exit.OK
 
 
+def make_full(url: str | None, name: str, *, as_json: bool) -> Exit:
+    """Have one product made of all that was delivered and return the exit code."""
+    with Client(url) as client:
+        found = client.make_full(name)
+    if as_json:
+        answer_json(found)
+    else:
+        say(f"one product of all that {name} was given is being made")
+    return Exit.OK
+
+
 def remove(url: str | None, names: Sequence[str], *, as_json: bool) -> Exit:
     """End subscriptions and return the exit code; one that cannot be ended stops no other."""
     removed, faults = [], []

@@ -16,6 +16,7 @@ from controller.client.answers import (
     Subscription,
     Task,
     Update,
+    Webhook,
     Wish,
 )
 from controller.client.client import Client
@@ -42,6 +43,7 @@ __all__ = [
     "Task",
     "Unreachable",
     "Update",
+    "Webhook",
     "Wish",
     "access_from",
 ]

@@ -58,6 +58,37 @@ def _plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """A URL that is told of a subscription's products.
+
+    Parameters
+    ----------
+    id, url : str
+    state : str
+        "active" or "disabled".
+    reason : str
+        Why it is disabled.
+    made_at : datetime
+    secrets : int
+        How many sign its messages.
+    secret : str or None
+        Verifies its messages; told once, when it is made.
+    """
+
+    id: str
+    url: str
+    state: str
+    reason: str
+    made_at: datetime
+    secrets: int
+    secret: str | None = None
+
+    def __repr__(self) -> str:
+        """Return it without its secret."""
+        return f"Webhook({self.id!r}, {self.url!r}, {self.state!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """What a subscription has cost so far.
 

@@ -28,6 +28,7 @@ from controller.client.answers import (
     Subscription,
     Task,
     Update,
+    Webhook,
     Wish,
 )
 from controller.client.connection import Connection, decoded
@@ -130,6 +131,24 @@ class Client:
     def resume(self, name: str) -> Subscription:
         """Let updates make tasks again."""
         return _subscription(self._connection.ask("POST", _of("subscriptions", name, "resume")))
+
+    def make_full(self, name: str) -> Subscription:
+        """Have one product made of all that was delivered so far."""
+        return _subscription(self._connection.ask("POST", _of("subscriptions", name, "full")))
+
+    def webhooks(self, name: str) -> tuple[Webhook, ...]:
+        """Return the webhooks of a subscription; of ``*``, those that hear of all."""
+        path = _of("subscriptions", name, "webhooks")
+        return self._connection.value(_Webhooks, "GET", path).items
+
+    def add_webhook(self, name: str, url: str) -> Webhook:
+        """Have a URL told of a subscription's products; the answer holds its secret, this once."""
+        path, body = _of("subscriptions", name, "webhooks"), msgspec.json.encode({"url": url})
+        return self._connection.value(Webhook, "POST", path, body=body)
+
+    def remove_webhook(self, name: str, webhook: str) -> None:
+        """Tell a URL nothing any more."""
+        self._connection.ask("DELETE", _of("subscriptions", name, "webhooks", webhook))
 
     # --- what became of them
 
@@ -243,6 +262,12 @@ class Client:
         """Return how the service stands as a whole; None of one that does not tell."""
         answer = self._connection.ask("GET", "/v1/status", may_be=(HTTPStatus.NOT_FOUND,))
         return decoded(State, answer) if answer.is_success else None
+
+
+class _Webhooks(msgspec.Struct):
+    """A listing that comes as a whole."""
+
+    items: tuple[Webhook, ...]
 
 
 def _subscription(answer: httpx.Response) -> Subscription:

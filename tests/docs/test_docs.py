@@ -206,13 +206,15 @@ def test_every_baseline_has_a_row() -> None:
 
 def commands() -> dict[str, Any]:
     """Return the command line's commands by name, those of a group as "group command"."""
-    found: dict[str, Any] = {}
-    for name, command in vars(typer.main.get_command(app))["commands"].items():
-        below = vars(command).get("commands")
-        found |= (
-            {f"{name} {one}": each for one, each in below.items()} if below else {name: command}
-        )
-    return found
+    return dict(commands_below("", typer.main.get_command(app)))
+
+
+def commands_below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    below = vars(command).get("commands")
+    if not below:
+        yield name, command
+    for one, each in (below or {}).items():
+        yield from commands_below(f"{name} {one}".strip(), each)
 
 
 def options_of(command: Any) -> list[str]:

@@ -44,7 +44,8 @@ def serving(
 ) -> Iterator[Serving]:
     """A service that has delivered `WISHES`; tests leave no subscription of theirs."""
     place = tmp_path_factory.mktemp("served")
-    served = Serving(folder=place, archive=small_archive.folder, wishes=WISHES)
+    settings = "notify: {hosts_allowed: [127.0.0.1]}\n"
+    served = Serving(folder=place, archive=small_archive.folder, wishes=WISHES, settings=settings)
     served.start()
     served.until("all is delivered", lambda: served.delivered(2))
     yield served
@@ -249,6 +250,24 @@ def test_a_message_is_handed_on_and_its_faults_are_told(ask: Command, tmp_path: 
     refused = ask("publish", path)
     assert refused.code == Exit.FAILED
     assert "/source: " in refused.err
+
+
+def test_webhooks_are_added_listed_and_removed(ask: Command) -> None:
+    ask("subscribe", "add", "told", "--dataset", "argo", "--no-backfill")
+    refused = ask("subscribe", "webhook", "add", "told", "http://10.0.0.1/hook")
+    assert refused.code == Exit.FAILED
+    assert "10.0.0.1" in refused.err
+    hook = "http://127.0.0.1:9/hook"
+    added = ask("subscribe", "webhook", "add", "told", hook)
+    assert added.out.startswith("whsec_")
+    (listed,) = ask("subscribe", "webhook", "list", "told", "--json").result
+    assert (listed["url"], listed["state"], listed["secret"]) == (hook, "active", None)
+    assert hook in ask("subscribe", "webhook", "list", "told").out
+    assert ask("subscribe", "webhook", "rm", "told", "nothing").code == Exit.FAILED
+    assert ask("subscribe", "webhook", "rm", "told", listed["id"]).code == Exit.OK
+    assert ask("subscribe", "webhook", "list", "told", "--json").result == []
+    assert ask("subscribe", "full", "told").code == Exit.OK
+    ask("subscribe", "rm", "told")
 
 
 def test_an_estimate_makes_nothing_and_warns_of_the_deadline(ask: Command) -> None:
