@@ -45,9 +45,13 @@ def command(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB."""
-    disk = tmp_path / "disk"
+    yield from mounted(tmp_path / "disk", mb=1)
+
+
+def mounted(disk: Path, *, mb: int) -> Iterator[Path]:
+    """Mount a small file system, and take it away in the end."""
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={mb}m", "tmpfs", str(disk)]
     try:
         subprocess.run(mount, check=True, capture_output=True, timeout=10)
     except (OSError, subprocess.CalledProcessError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from planner.errors import SlackwaterError
 from planner.events import AnyEvent, NodeRefused, SubscriptionAdded
 from planner.journal import decode_step, replay
 from planner.scaling.policy import BUILT_IN
-from tests.controller.conftest import Command
+from tests.controller.conftest import Command, mounted
 from tests.controller.recorded import NOW, Hands, Life, answers, life
 from tests.planner.building import subscription, update
 
@@ -54,6 +54,12 @@ def all_is_well(path: Path, archive: Path) -> None:
 # --- the disc of the store
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for a store and its log, and not for much more."""
+    yield from mounted(tmp_path / "disk", mb=4)
+
+
 def fill(disk: Path) -> Path:
     """Leave no room on a disc; return what takes it."""
     filler = disk / "filler"
@@ -74,7 +80,7 @@ def test_a_full_disk_refuses_new_work_and_goes_on_when_there_is_room(small_disk:
         one.begin()
         lost = [each for each in one.hands.obeyed if isinstance(each, RunPart)]
         filler = fill(small_disk)
-        for number in range(20):
+        for number in range(200):
             told_by(one, f"s{number}", told)
         # What an earlier transaction left room for is taken; from then on nothing is.
         fault = told[-1]
