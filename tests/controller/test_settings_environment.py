@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from controller.config.environment import read_environment, variable_of
 from controller.config.settings import ARGO_DOI, Settings, read_settings, settings_model
 from controller.config.shape import plain_values
-from controller.config.variables import OTHERS, without_settings
+from controller.config.variables import OF_CLIENTS, OTHERS, without_settings
 from controller.errors import FileFault
 from planner.extent import Period
 
@@ -193,7 +193,7 @@ def test_who_is_at_fault_is_named_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "variable",
     [
-        *OTHERS,
+        *sorted(OTHERS - {*OF_CLIENTS}),
         "SLACKWATER_PORT",
         "SLACKWATER_PORT_8750_TCP_ADDR",
         "SLACKWATER_SERVICE_HOST",
@@ -207,6 +207,13 @@ def test_what_others_set_is_left_alone(variable: str) -> None:
     said = {variable: "tcp://10.0.0.1:8750"}
     assert read_settings(None, said) == Settings()
     assert without_settings({**said, "SLACKWATER_STORE__URL": "", "slackwater_x": ""}) == said
+
+
+@pytest.mark.parametrize("variable", sorted(OF_CLIENTS))
+def test_what_clients_are_told_is_no_setting_and_nothing_for_workers(variable: str) -> None:
+    said = {variable: "secret"}
+    assert read_settings(None, said) == Settings()
+    assert without_settings(said) == {}
 
 
 def test_every_single_value_can_be_said_by_its_variable() -> None:
