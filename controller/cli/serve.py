@@ -9,7 +9,8 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from controller.api.offering import offered
+from controller.api.keys import Keys
+from controller.api.offering import entrance, offered
 from controller.cli import Exit
 from controller.cli.display import messages
 from controller.cli.run import warn
@@ -65,6 +66,7 @@ def serve_until_stopped(
         _lease(store, standby, asked_to_stop) as heart,
     ):
         recorder, recovered = recovered_from(store, settings)
+        entrance(settings, Keys(store.database))  # An engine would outlive its refusal.
         datasets = open_datasets(settings, folders, archive, recovered.planner)
         telemetry = Telemetry()
         with (

@@ -29,53 +29,61 @@ products_app = _group("List what a running service has delivered, and get it.")
 nodes_app = _group("List the nodes of a running service, and let them go.")
 policy_app = _group("Show and set the scaling policy of a running service.")
 
+DatasetNames = Annotated[
+    list[str] | None, typer.Option("--dataset", help="Alias or identifier; repeatable.")
+]
+Bbox = Annotated[
+    str | None, typer.Option("--bbox", help="west,south,east,north in degrees; default all.")
+]
+Interval = Annotated[
+    str | None, typer.Option("--time", help="ISO 8601 interval start/end, '..' is open.")
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--parameters", "--variable", help="Names, with commas or repeated."),
+]
+Deadline = Annotated[
+    str | None, typer.Option("--deadline", help="Duration after arrival (PT2H), or instant.")
+]
+Firm = Annotated[bool, typer.Option("--firm", help="Too late is of no use: let it expire then.")]
+Priority = Annotated[
+    float | None, typer.Option("--priority", help="Weight where not all can be in time.")
+]
+Backfill = Annotated[bool, typer.Option(help="Whether what is there already is delivered first.")]
+Destination = Annotated[
+    str | None, typer.Option("--destination", help="Folder or URL that products go to.")
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="name=value, as in a subscriptions file; repeatable."),
+]
+WishFile = Annotated[
+    Path | None, typer.Option("--file", help="Take all of a subscriptions file instead.")
+]
+Replace = Annotated[bool, typer.Option("--replace", help="Change one that is there already.")]
+EstimateOnly = Annotated[
+    bool, typer.Option("--estimate", help="Only tell what it would take; exit 3 if late.")
+]
+
 
 @subscribe_app.command()
 def add(
     subscription: Annotated[
         str | None, typer.Argument(metavar="[ID]", help="Id of the new subscription.")
     ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", help="Alias or identifier; repeatable.")
-    ] = None,
-    bbox: Annotated[
-        str | None, typer.Option("--bbox", help="west,south,east,north in degrees; default all.")
-    ] = None,
-    time: Annotated[
-        str | None, typer.Option("--time", help="ISO 8601 interval start/end, '..' is open.")
-    ] = None,
-    parameters: Annotated[
-        list[str] | None,
-        typer.Option("--parameters", "--variable", help="Names, with commas or repeated."),
-    ] = None,
-    deadline: Annotated[
-        str | None, typer.Option("--deadline", help="Duration after arrival (PT2H), or instant.")
-    ] = None,
-    firm: Annotated[
-        bool, typer.Option("--firm", help="Too late is of no use: let it expire then.")
-    ] = False,
-    priority: Annotated[
-        float | None, typer.Option("--priority", help="Weight where not all can be in time.")
-    ] = None,
-    backfill: Annotated[
-        bool, typer.Option(help="Whether what is there already is delivered first.")
-    ] = True,
-    destination: Annotated[
-        str | None, typer.Option("--destination", help="Folder or URL that products go to.")
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option("--option", help="name=value, as in a subscriptions file; repeatable."),
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", help="Take all of a subscriptions file instead.")
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Change one that is there already.")
-    ] = False,
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="Only tell what it would take; exit 3 if late.")
-    ] = False,
+    dataset: DatasetNames = None,
+    bbox: Bbox = None,
+    time: Interval = None,
+    parameters: Parameters = None,
+    deadline: Deadline = None,
+    firm: Firm = False,
+    priority: Priority = None,
+    backfill: Backfill = True,
+    destination: Destination = None,
+    option: Options = None,
+    file: WishFile = None,
+    replace: Replace = False,
+    estimate: EstimateOnly = False,
     minimum_longitude: Annotated[
         float | None, typer.Option(help="With its three like, instead of --bbox.")
     ] = None,

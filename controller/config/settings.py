@@ -156,8 +156,6 @@ class DeliverySettings:
         Servers of which every folder may be a destination too.
     options_file : str
         YAML file of how schemes and hosts are reached: credentials never stand in these settings.
-    attempts_s : tuple of float
-        Pauses before the second try at a delivery and each further one [s].
     retention_days : float
         Products are kept this long [days]; 0 is for ever.
     """
@@ -166,7 +164,6 @@ class DeliverySettings:
     schemes: tuple[str, ...] = ("file",)
     hosts: tuple[Host, ...] = ()
     options_file: str = ""
-    attempts_s: tuple[NotNegative, ...] = (1.0, 5.0, 30.0, 120.0, 600.0)
     retention_days: NotNegative = 0.0
 
 

@@ -69,19 +69,7 @@ def open_command(
     # Commands run in folders of their own, where a relative path leads elsewhere.
     archive = archive if "://" in archive else str(Path(archive).absolute())
     parameters = tuple(sorted(set(settings.parameters)))
-    source: FolderSource | UnlistedSource
-    if settings.files:
-        source = FolderSource(
-            archive,
-            identifier,
-            parameters=parameters,
-            files=settings.files,
-            index=settings.index or None,
-            memory=memory,
-            settle_s=limits.settle_s if memory else 0.0,
-        )
-    else:
-        source = UnlistedSource(identifier, memory)
+    source = _source(archive, identifier, settings, memory, limits)
     dataset = CommandDataset(
         identifier=identifier,
         archive=archive,
@@ -108,6 +96,27 @@ def open_command(
             listing=source.listing,
         ),
         source=source,
+    )
+
+
+def _source(
+    archive: str,
+    identifier: str,
+    settings: CommandSettings,
+    memory: Memory | None,
+    limits: Limits,
+) -> FolderSource | UnlistedSource:
+    """Return what follows a dataset: its folder, or announcements where no files are named."""
+    if not settings.files:
+        return UnlistedSource(identifier, memory)
+    return FolderSource(
+        archive,
+        identifier,
+        parameters=tuple(sorted(set(settings.parameters))),
+        files=settings.files,
+        index=settings.index or None,
+        memory=memory,
+        settle_s=limits.settle_s if memory else 0.0,
     )
 
 

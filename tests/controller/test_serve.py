@@ -110,3 +110,4 @@ def test_it_listens_for_others_only_with_keys(serving: Serving) -> None:
     assert serving.process is not None
     assert serving.process.wait(60.0) == 1
     assert "there are no keys" in serving.log.read_text()
+    assert not (serving.data / "engine").exists()  # It would have outlived the refusal.
