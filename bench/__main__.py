@@ -51,6 +51,7 @@ LIMITS: Mapping[str, tuple[str, float]] = {
     "restart_100000_waiting_s": ("<=", 10.0),
     "update_for_all_pause_max_ms": ("<=", 250.0),
     "letter_p99_ms_with_clients": ("<=", 100.0),
+    "loop_pause_p99_ms_with_clients": ("<=", 100.0),
     "mediterranean_count_ms": ("<=", 50.0),
     "pacific_count_ms": ("<=", 50.0),
     "globe_count_ms": ("<=", 50.0),

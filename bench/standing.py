@@ -24,7 +24,7 @@ import httpx
 from bench.serving import DATASET, NOW, OFFER, _outcome, _service, restart
 from controller.api.app import api
 from controller.api.door import Door
-from controller.api.server import running_api
+from controller.api.server import listener, running_api
 from controller.destinations import Destinations
 from controller.garbage import set_aside
 from controller.service import BATCH_MAX, Inbox, Letter, Service
@@ -173,10 +173,15 @@ def _resident_mb() -> float:
 
 
 def _listing(clients: int) -> dict[str, float]:
-    """Return how long the loop takes to make a letter durable while nobody and while many list."""
+    """Return how long the loop takes to make a letter durable while nobody and while many list.
+
+    And how long each batch holds it up meanwhile.
+    """
+    pauses_ms: list[float] = []
     with tempfile.TemporaryDirectory() as name, _service(Path(name)) as (service, inbox, _, store):
         store.forgets = True
         _filled(service, inbox)
+        service.board.listen(lambda batch: pauses_ms.append(1e3 * batch.took_s))
         door = Door(
             inbox=inbox,
             store=store,
@@ -190,13 +195,14 @@ def _listing(clients: int) -> dict[str, float]:
         loop = threading.Thread(target=service.run, args=(lambda _: over.is_set(),))
         loop.start()
         try:
-            with running_api(api(door), "127.0.0.1", 0, clients + 50) as url:
+            with running_api(api(door), listener("127.0.0.1", 0), clients + 50) as url:
                 alone = _durable_ms(inbox)
                 listing = subprocess.Popen(
                     [sys.executable, "-m", "bench.standing", "clients", url, str(clients)],
                     stdout=subprocess.PIPE,
                 )
                 _warm(url)
+                pauses_ms.clear()
                 beside = _durable_ms(inbox)
                 told, _ = listing.communicate(timeout=120.0)
         finally:
@@ -206,6 +212,7 @@ def _listing(clients: int) -> dict[str, float]:
         "letter_p99_ms_alone": _p99(alone),
         "letter_p99_ms_with_clients": _p99(beside),
         "letter_max_ms_with_clients": max(beside),
+        "loop_pause_p99_ms_with_clients": _p99(pauses_ms),
         "pages_per_s_to_clients": json.loads(told),
     }
 

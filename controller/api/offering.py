@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
+
+from fastapi import FastAPI
 
 from controller.api.announcing import announcing
 from controller.api.app import api
 from controller.api.door import Door
 from controller.api.estimating import Estimator
 from controller.api.keys import Keys
-from controller.api.server import LOOPBACK_NAMES, is_loopback, running_api
+from controller.api.server import LOOPBACK_NAMES, is_loopback
 from controller.api.who import Find
 from controller.config.settings import Settings
 from controller.datasets import Datasets
@@ -34,13 +35,13 @@ def offered(
     telemetry: Telemetry,
     notification: Notification,
     snapshots: Snapshots,
-) -> AbstractContextManager[str]:
-    """Return what serves the API inside a block, and yields its URL.
+) -> FastAPI:
+    """Return the API, to be served.
 
     Raises
     ------
     ApiError
-        It would be open to everybody, nobody could use it, or its address is taken.
+        It would be open to everybody, or nobody could use it.
     """
     find, hosts = entrance(settings, Keys(standing.recorder.store.database))
     pushed = settings.sources.push_enabled
@@ -59,7 +60,7 @@ def offered(
         notification=notification,
         faults=_faults_of(follower, snapshots, standing.service.clock),
     )
-    app = api(
+    return api(
         door,
         find,
         hosts=hosts,
@@ -67,8 +68,6 @@ def offered(
         requests_max=settings.api.clients_max,
         page_max=settings.api.page_max,
     )
-    service = settings.service
-    return running_api(app, service.host, service.port, settings.api.clients_max)
 
 
 def entrance(settings: Settings, keys: Keys) -> tuple[Find, Collection[str] | None]:

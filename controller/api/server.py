@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 
 import anyio.to_thread
 import h11
+import psutil
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -40,8 +42,7 @@ THREADS_MAX = 4
 @contextmanager
 def running_api(
     app: FastAPI,
-    host: str,
-    port: int,
+    listening: socket.socket,
     clients_max: int,
     *,
     read_s_max: float = READ_S_MAX,
@@ -52,19 +53,13 @@ def running_api(
     Parameters
     ----------
     app : FastAPI
-    host : str
-    port : int
+    listening : socket.socket
+        Closed at the end, see `listener`.
     clients_max : int
         Clients that are served at the same time; some more may connect.
     read_s_max, write_s_max : float
         A client that sends or takes nothing for so long is cut off [s].
-
-    Raises
-    ------
-    ApiError
-        The address cannot be listened on.
     """
-    listening = listener(host, port)
     patience = {
         "connections_max": clients_max + CONNECTIONS_BESIDE,
         "read_s_max": read_s_max,
@@ -90,9 +85,10 @@ def running_api(
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="api", daemon=True)
     thread.start()
+    host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     try:
-        yield f"http://{shown}:{listening.getsockname()[1]}"
+        yield f"http://{shown}:{port}"
     finally:
         server.should_exit = True
         thread.join(START_S_MAX)
@@ -169,8 +165,30 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+_ANY_FIX = "Set service.host and service.port to an address of this machine"
+
+_FIXES = {
+    errno.EADDRINUSE: "End what listens there, or set service.port to another; 0 takes a free one",
+    errno.EACCES: "Ports below 1024 are for root: set service.port to another",
+    errno.EADDRNOTAVAIL: "service.host is no address of this machine: set it to one, or 0.0.0.0",
+}
+"""What to do when an address cannot be listened on."""
+
+
+def _taken_by(port: int, error: OSError) -> str:
+    """Say which program listens on a port, as far as this user may know."""
+    if error.errno != errno.EADDRINUSE:
+        return ""
+    with suppress(psutil.Error, OSError):
+        for each in psutil.net_connections("tcp"):
+            listens = each.status == psutil.CONN_LISTEN and each.laddr[1:2] == (port,)
+            if listens and each.pid:
+                return f" by {psutil.Process(each.pid).name()}, process {each.pid}"
+    return ""
+
+
 def listener(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
+    """Return a socket that listens: who connects is served once there is a server behind it.
 
     Raises
     ------
@@ -190,8 +208,8 @@ def listener(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         raise ApiError(
-            f"cannot listen on {host} port {port}: {error.strerror}",
-            fix="Another service may; set service.port, or 0 for a free one",
+            f"cannot listen on {host} port {port}: {error.strerror}{_taken_by(port, error)}",
+            fix=_FIXES.get(error.errno or 0, _ANY_FIX),
         ) from error
     listening.listen()
     return listening

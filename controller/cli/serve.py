@@ -11,6 +11,7 @@ from pathlib import Path
 
 from controller.api.keys import Keys
 from controller.api.offering import entrance, offered
+from controller.api.server import listener, running_api
 from controller.cli import Exit
 from controller.cli.display import messages
 from controller.cli.run import warn
@@ -64,6 +65,8 @@ def serve_until_stopped(
         deferred() as asked_to_stop,
         open_store(address_of(settings, folder), lambda: bool(asked_to_stop)) as store,
         _lease(store, standby, asked_to_stop) as heart,
+        # Engine and nodes would outlive the refusal of a port that is taken.
+        closing(listener(settings.service.host, settings.service.port)) as listening,
     ):
         recorder, recovered = recovered_from(store, settings)
         entrance(settings, Keys(store.database))  # An engine would outlive its refusal.
@@ -98,15 +101,19 @@ def serve_until_stopped(
             with (
                 following(settings, datasets, standing.inbox) as follower,
                 retaining(store, destinations, settings.delivery.retention_days),
-                offered(
-                    standing,
-                    settings,
-                    datasets,
-                    destinations,
-                    follower=follower,
-                    telemetry=telemetry,
-                    notification=notification,
-                    snapshots=snapshots,
+                running_api(
+                    offered(
+                        standing,
+                        settings,
+                        datasets,
+                        destinations,
+                        follower=follower,
+                        telemetry=telemetry,
+                        notification=notification,
+                        snapshots=snapshots,
+                    ),
+                    listening,
+                    settings.api.clients_max,
                 ) as url,
             ):
                 where = f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it."

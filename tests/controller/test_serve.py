@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,6 +104,22 @@ def test_a_second_one_refuses_and_a_standby_takes_over(serving: Serving, tmp_pat
     assert "another service has taken over the store" in serving.log.read_text()
     assert second.stop() == 0
     assert second.products().keys() == PRODUCTS
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_started(serving: Serving) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = f"service: {{port: {port}}}\n"
+        (serving.folder / "slackwater.yaml").write_text(text)
+        serving.start()
+        assert serving.process is not None
+        assert serving.process.wait(60.0) == 1
+    said = serving.log.read_text()
+    assert f"port {port}: Address already in use by" in said
+    assert f"process {os.getpid()}" in said
+    assert "End what listens there, or set service.port to another" in said
+    assert launch.recorded(serving.data / "engine") is None
+    assert not list((serving.data / "nodes").iterdir())
 
 
 def test_it_listens_for_others_only_with_keys(serving: Serving) -> None:

@@ -15,7 +15,7 @@ import httpx
 from controller.api.app import api
 from controller.api.door import Door
 from controller.api.keys import Keys
-from controller.api.server import running_api
+from controller.api.server import listener, running_api
 from controller.config.subscriptions import KnownDatasets
 from controller.destinations import Destinations
 from controller.telemetry import Telemetry
@@ -122,7 +122,9 @@ def fronted(  # noqa: PLR0913 - one for each thing that a test may be about
         loop = threading.Thread(
             target=one.service.run, args=(lambda planner: over.is_set(),), daemon=True
         )
-        url = ends.enter_context(running_api(front_app, "127.0.0.1", 0, 64, **(server or {})))
+        url = ends.enter_context(
+            running_api(front_app, listener("127.0.0.1", 0), 64, **(server or {}))
+        )
         if runs:
             loop.start()
         front = Front(one, url, keys, asked)
