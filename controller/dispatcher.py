@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from controller.clock import now
 from controller.combining import CombiningPool
 from controller.cutting import CuttingProcess
 from controller.delivery import Lanes, deliver
@@ -165,7 +166,7 @@ class Dispatcher:
 
     def _cut(self, command: CutTask) -> AnyEvent:
         loads = [self._load(selection) for selection in command.selections]
-        return cut_task(command, loads, Partitioners(), self._cutting).event(time.time())
+        return cut_task(command, loads, Partitioners(), self._cutting).event(now())
 
     def _load(self, selection: Selection) -> KnownLoad:
         application = self._applications[selection.view.dataset]
@@ -230,7 +231,7 @@ class Dispatcher:
             return
         self._report(
             ProductCombined(
-                at=time.time(),
+                at=now(),
                 task_id=command.task_id,
                 attempt=command.attempt,
                 run_s=time.monotonic() - began,
@@ -248,7 +249,7 @@ class Dispatcher:
             is_ours=self.is_ours,
         )
         return ProductDelivered(
-            at=time.time(),
+            at=now(),
             task_id=command.task_id,
             attempt=command.attempt,
             run_s=time.monotonic() - began,
@@ -275,7 +276,7 @@ Doable = CutTask | CombineProduct | DeliverProduct | RunPart | list[RunPart]
 
 def failures(command: Doable, error: BaseException) -> list[AnyEvent]:
     """Return what to report when carrying a command out raised an error."""
-    at = time.time()
+    at = now()
     known = isinstance(error, SlackwaterError)
     reason = str(error) if known else f"{type(error).__name__}: {error}"
     retry = error.retry if isinstance(error, SlackwaterError) else True

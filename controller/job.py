@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controller.apps.argo.orders import ArchiveAddress
 from controller.calibration.record import Belief, calibrated, read
+from controller.clock import now
 from controller.config.settings import Settings
 from controller.datasets import Datasets, Places
 from controller.destinations import Destinations
@@ -153,7 +153,7 @@ def opening(
     believed : mapping of str to Belief, optional
         Of each dataset, see `beliefs`.
     """
-    at = time.time()
+    at = now()
     believed = beliefs(job) if believed is None else believed
     added = [SubscriptionAdded(at=at, subscription=wish) for wish in subscriptions]
     calibrations = [
@@ -219,12 +219,12 @@ def run(
             histories=histories or Histories(),
         ) as (service, inbox),
     ):
-        received_at = time.time()
+        received_at = now()
         for event in events:
             # The clock starts when the service can take them in, not while its engine starts.
             inbox.put(replace(event, at=max(event.at, received_at)))
         service.run(lambda planner: bool(asked_to_stop) or ahead.is_over(planner, inbox))
-    outcome.ended_at = time.time()
+    outcome.ended_at = now()
     return outcome
 
 

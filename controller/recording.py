@@ -7,10 +7,10 @@ it, those that have ended, and the rows of listings that it touched. Only then i
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from controller.clock import now
 from controller.errors import StorageError
 from controller.garbage import no_search, set_aside
 from controller.listing import PLACES_PER_STEP, Listing, Step
@@ -87,7 +87,7 @@ class Recorder:
         build: str,
         settings: PlannerSettings,
         policies: Mapping[str, Policy],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = now,
     ) -> None:
         self.store = store
         self._build = build

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from controller.clock import now
 from controller.errors import Overloaded, StorageError
 from controller.telling import Batch, Board
 from planner.commands import AnyCommand, WakeAt
@@ -253,7 +254,7 @@ class Service:
         watch: Watch = lambda event, commands: None,
         *,
         mend: Mend | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = now,
     ) -> None:
         self.planner = planner
         self.fault: StorageError | None = None

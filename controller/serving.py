@@ -18,6 +18,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from controller.build import BUILD
+from controller.clock import now
 from controller.config.settings import Settings
 from controller.datasets import Datasets, Places
 from controller.destinations import Destinations
@@ -213,7 +214,7 @@ def standing_service(
     destinations: Destinations,
     folders: Folders,
     watch: Watch = lambda event, commands: None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = now,
 ) -> Iterator[Standing]:
     """Take in what happened meanwhile, and carry on with what was under way.
 

@@ -12,7 +12,6 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from controller.build import BUILD
+from controller.clock import now
 from controller.recording import replayed
 from controller.store.database import Database
 from controller.store.opening import Address, opened
@@ -57,6 +57,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         The step after which the snapshot is.
     archive : str
         Folder for the lines that are dropped.
+    at : float
+        When it was given [POSIX s].
     """
 
     address: Address
@@ -64,6 +66,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     upto: int
     archive: str
+    at: float
 
 
 class Snapshots:
@@ -128,6 +131,7 @@ class Snapshots:
             epoch=self._store.epoch,
             upto=seq,
             archive=str(self._archive),
+            at=now(),
         )
         try:
             self._process = self._started(order)
@@ -177,7 +181,7 @@ def take(database: Database, order: Order) -> None:
     planner, seq = replayed(store, kept, BUILD, Policies(), order.upto)
     archive_lines(store, Path(order.archive), seq)
     state = encode_snapshot(planner.snapshot())
-    store.keep_snapshot(Kept(seq=seq, build=BUILD, state=state), time.time())
+    store.keep_snapshot(Kept(seq=seq, build=BUILD, state=state), order.at)
     drop_lines(store, seq)
 
 

@@ -6,7 +6,6 @@ no subscription, task or node is named.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import (
@@ -21,6 +20,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from controller.build import VERSION
+from controller.clock import now
 from controller.telling import Batch, Board, State
 from planner.commands import (
     AnyCommand,
@@ -74,7 +74,7 @@ class Telemetry:
         Returns the time [POSIX s].
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = now) -> None:
         # When each series began is of no use to anybody who scrapes from the start.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
@@ -156,8 +156,8 @@ class Telemetry:
         """Yield the metrics that follow from how the service stands."""
         if self._board is None:
             return
-        state, now = self._board.state, self._clock()
-        yield from _gauges(state, now)
+        state, at = self._board.state, self._clock()
+        yield from _gauges(state, at)
         yield _labelled("nodes", "Nodes.", "state", _nodes(state))
         workers = {
             "ready": state.workers_ready,
@@ -174,6 +174,8 @@ class Telemetry:
         errors = {dataset: each.common_error for dataset, each in state.costs.items()}
         words = "Relative error that predictions of run times are believed to share."
         yield _labelled("prediction_error_ratio", words, "dataset", errors)
+        words = "How far the machine's clock is behind the service's."
+        yield _gauge("clock_ahead_seconds", words, now.ahead_s)
         yield _gauge(
             "loop_silent_seconds", "Since when the loop did not look up.", self._board.silent_s
         )

@@ -206,7 +206,12 @@ def move_on(address: Address, archive: Path) -> Upgraded:
         planner, seq = _moved(store, kept)
         store.take_lease()
         order = Order(
-            address=address, holder=HOLDER, epoch=store.epoch, upto=seq, archive=str(archive)
+            address=address,
+            holder=HOLDER,
+            epoch=store.epoch,
+            upto=seq,
+            archive=str(archive),
+            at=store.last_at(),
         )
         if kept.build != BUILD:
             store.commit([header_write(seq, Header(build=BUILD, settings=planner.settings))])

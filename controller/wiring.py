@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from controller.authority import Authority
 from controller.build import BUILD
+from controller.clock import now
 from controller.combining import CombiningPool
 from controller.config.settings import DeliverySettings, Settings
 from controller.cutting import CuttingProcess
@@ -146,7 +146,7 @@ def running_service(
                 report=inbox.put,
             )
         )
-        inbox.put(OffersChanged(at=time.time(), offers=acting.nodes.describe()))
+        inbox.put(OffersChanged(at=now(), offers=acting.nodes.describe()))
         planner = Planner(settings.planner, Policies())
 
         def see(event: AnyEvent, commands: list[AnyCommand]) -> None:

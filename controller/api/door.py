@@ -7,7 +7,6 @@ what is read is read beside it, in the store or from the board where the loop te
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from fastapi import Depends, Request
 
 from controller.api.estimating import Estimate, Estimator
 from controller.api.problems import Problem
+from controller.clock import now
 from controller.config.subscriptions import KnownDatasets
 from controller.destinations import Destinations
 from controller.notifying import Notification
@@ -141,7 +141,7 @@ class Door:
         telemetry: Telemetry | None = None,
         notification: Notification | None = None,
         faults: Faults = dict,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = now,
     ) -> None:
         self.store = store
         self.datasets = datasets

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ from controller.api.server import listener, running_api
 from controller.cli import Exit
 from controller.cli.display import messages
 from controller.cli.run import warn
+from controller.clock import now
 from controller.config.settings import read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.datasets import Datasets
@@ -69,6 +69,7 @@ def serve_until_stopped(
         closing(listener(settings.service.host, settings.service.port)) as listening,
     ):
         recorder, recovered = recovered_from(store, settings)
+        now.not_before(store.last_at())
         entrance(settings, Keys(store.database))  # An engine would outlive its refusal.
         datasets = open_datasets(settings, folders, archive, recovered.planner)
         telemetry = Telemetry()
@@ -155,13 +156,13 @@ def _subscribe(
     standing: Standing, path: Path, datasets: Datasets, destinations: Destinations
 ) -> None:
     """Make the subscriptions of a file, or their new versions where they changed."""
-    wishes = read_subscriptions(path, datasets=datasets, destinations=destinations, now=time.time())
+    wishes = read_subscriptions(path, datasets=datasets, destinations=destinations, now=now())
     warn(wishes.warnings)
     registry = standing.service.planner.books.registry
     for wish in wishes.subscriptions:
         row = registry.row(wish.id)
         if row is None:
-            standing.inbox.put(SubscriptionAdded(at=time.time(), subscription=wish))
+            standing.inbox.put(SubscriptionAdded(at=now(), subscription=wish))
         elif replace(wish, version=row.subscription.version) != row.subscription:
             newer = replace(wish, version=row.subscription.version + 1)
-            standing.inbox.put(SubscriptionAdded(at=time.time(), subscription=newer))
+            standing.inbox.put(SubscriptionAdded(at=now(), subscription=newer))

@@ -29,6 +29,7 @@ import msgspec
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
+from controller.clock import now
 from controller.engines.endings import Reported, ending, failed, in_words, lost
 from controller.engines.ledger import ENDS_MAX, AttemptKey, PartKey, key_of
 from controller.engines.messages import (
@@ -434,7 +435,7 @@ class Carriage:
         self._conclude(attempt, ending(answer))
 
     def _update_roster(self, present: dict[str, str], running: dict[str, str]) -> None:
-        before, now = head_count(self._addresses), head_count(running)
+        before, after = head_count(self._addresses), head_count(running)
         self._addresses = dict(running)
         for worker in sorted(self._held.keys() - present.keys()):
             for attempt in self._held.pop(worker):
@@ -443,12 +444,12 @@ class Carriage:
         self._take_back()
         for node_id in list(self._waiting):
             self._dispatch(node_id)
-        for node_id in sorted(before | now):
-            if not now[node_id]:
+        for node_id in sorted(before | after):
+            if not after[node_id]:
                 self._pace_s.pop(node_id, None)
-            if before[node_id] != now[node_id]:
-                at = time.time()
-                self._report(NodeReady(at=at, node_id=node_id, workers=now[node_id]))
+            if before[node_id] != after[node_id]:
+                joined = after[node_id]
+                self._report(NodeReady(at=now(), node_id=node_id, workers=joined))
 
     def _bury(self, name: str, reason: str) -> None:
         self._epitaphs[name] = reason

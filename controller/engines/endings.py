@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from typing import Any
 
 from distributed import Future
 
+from controller.clock import now
 from controller.engines.messages import End, PartLost, PartRefused
 from controller.ports import node_of
 from planner.events import AttemptLost, PartFailed, PartFinished
@@ -23,7 +23,7 @@ def ending(end: End) -> Reported:
         case PartLost():
             return lost(end.part_id, end.attempt, end.reason)
     return PartFinished(
-        at=time.time(),
+        at=now(),
         part_id=end.part_id,
         attempt=end.attempt,
         node_id=node_of(end.name),
@@ -34,12 +34,12 @@ def ending(end: End) -> Reported:
 
 def failed(part_id: str, attempt: int, reason: str, *, retry: bool) -> PartFailed:
     """Return the event of an attempt that ended in an error."""
-    return PartFailed(at=time.time(), part_id=part_id, attempt=attempt, reason=reason, retry=retry)
+    return PartFailed(at=now(), part_id=part_id, attempt=attempt, reason=reason, retry=retry)
 
 
 def lost(part_id: str, attempt: int, reason: str) -> AttemptLost:
     """Return the event of an attempt that was given up."""
-    return AttemptLost(at=time.time(), part_id=part_id, attempt=attempt, reason=reason)
+    return AttemptLost(at=now(), part_id=part_id, attempt=attempt, reason=reason)
 
 
 async def in_words(future: Future[Any], error: BaseException) -> str:

@@ -56,6 +56,9 @@ HEARTBEATS_PER_LEASE_MIN = 3
 """A lease outlives this many heartbeats, however many workers there are and so however rare they
 are: one that is late is no sign of death."""
 
+STEP_S_MIN = 1.0
+"""What the clock gains on the ticks between two looks is a step from here on [s]."""
+
 EPITAPHS_MAX = 1000
 """Reasons of ended workers that are remembered; each is wanted for moments only."""
 
@@ -117,7 +120,7 @@ class PartScheduler(Scheduler):
         self._lease_s = ours.lease_s
         self._orphan_s = ours.orphan_s
         self._owner = ours.owner
-        self._looked_at = time.monotonic()
+        self._looked_at, self._clocked_at = time.monotonic(), time.time()
         self._alone_s = 0.0
         self._hung: dict[str, str] = {}
         self._epitaphs: dict[str, str] = {}
@@ -218,6 +221,7 @@ class PartScheduler(Scheduler):
         )
         since_look_s = time.monotonic() - self._looked_at
         self._looked_at = time.monotonic()
+        self._follow_clock(since_look_s)
         if since_look_s > lease_s / 2:
             return  # This process itself was held up: heartbeats may wait unread.
         now = time.time()
@@ -230,6 +234,13 @@ class PartScheduler(Scheduler):
                 remember(self._epitaphs, name, reason)
                 self.tell(WorkerHung(name=name, reason=reason))
                 await self.remove_worker(worker.address, stimulus_id=f"lease-{now}")
+
+    def _follow_clock(self, since_look_s: float) -> None:
+        """Count no step forward of the clock as silence of a worker: heartbeats are dated by it."""
+        by_clock_s, self._clocked_at = time.time() - self._clocked_at, time.time()
+        if (stepped_s := by_clock_s - since_look_s) > STEP_S_MIN:
+            for worker in self.workers.values():
+                worker.last_seen += stepped_s
 
     def tell_roster(self) -> None:
         """Tell who is there."""

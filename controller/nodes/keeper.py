@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from controller.clock import now
 from controller.errors import NodeError
 from controller.ports import NodeProvider, NodeState, Report
 from planner.commands import ProvisionNode, RemoveNode, SetWorkers
@@ -124,11 +125,11 @@ class NodeKeeper:
     def _see_off(self, node_id: str) -> None:
         if self._provider.delete(node_id):
             self._leaving.discard(node_id)
-            self._report(NodeRemoved(at=time.time(), node_id=node_id))
+            self._report(NodeRemoved(at=now(), node_id=node_id))
 
     def _lose(self, node_id: str, reason: str) -> None:
         del self._misses[node_id]
-        self._report(NodeLost(at=time.time(), node_id=node_id, reason=reason))
+        self._report(NodeLost(at=now(), node_id=node_id, reason=reason))
 
     def _guarded(self, node_id: str, call: Callable[[], None]) -> None:
         """Report a refusal; one of a node that is leaving is tried again at the next look."""
@@ -137,7 +138,5 @@ class NodeKeeper:
         except NodeError as error:
             if node_id not in self._leaving:
                 self._report(
-                    NodeRefused(
-                        at=time.time(), node_id=node_id, reason=str(error), retry=error.retry
-                    )
+                    NodeRefused(at=now(), node_id=node_id, reason=str(error), retry=error.retry)
                 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from controller.clock import now
 from controller.errors import RecipientError
 from controller.notify.guard import Guard
 from controller.notify.letters import QUERIES
@@ -115,9 +115,7 @@ class AddressBook:
         The time [POSIX s].
     """
 
-    def __init__(
-        self, database: Database, guard: Guard, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, database: Database, guard: Guard, clock: Callable[[], float] = now) -> None:
         self._database = database
         self._guard = guard
         self._clock = clock

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from controller.clock import now
 from controller.errors import StorageError
 from controller.notify.carrier import Carrier, verdict
 from controller.notify.dialling import Allowance
@@ -106,7 +107,7 @@ class Notifier:
         *,
         schedule: Schedule | None = None,
         limits: Limits | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = now,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._letterbox = letterbox

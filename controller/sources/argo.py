@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from controller.apps.argo.changes import Changes, changes_between, observations
 from controller.apps.argo.index import Index, read_index, rows_by_kind
 from controller.apps.argo.orders import ArchiveAddress
 from controller.apps.argo.rows import Kind, together
+from controller.clock import now
 from controller.errors import ArchiveError
 from controller.ports import Dataset
 from controller.sources.argo_state import ArgoState
@@ -249,7 +249,7 @@ class FollowedArgo:
 
 def update_of(dataset: str, number: int, changed: Observations) -> UpdateArrived:
     """Return an update that arrives now."""
-    return UpdateArrived(at=time.time(), dataset=dataset, number=number, observations=changed)
+    return UpdateArrived(at=now(), dataset=dataset, number=number, observations=changed)
 
 
 def begun_from(indexes: Sequence[Index], since: Path | None) -> list[Index]:

@@ -13,6 +13,7 @@ from controller.apps.command.application import CommandApplication, CommandDatas
 from controller.apps.command.listing import Files, Listing, ListingState, list_folder, listed_file
 from controller.apps.command.orders import Form, Join, ListedFile, Tool
 from controller.apps.command.places import Places, read_places
+from controller.clock import now
 from controller.config.commands import CommandSettings
 from controller.destinations import without_user
 from controller.errors import ArchiveError
@@ -291,7 +292,7 @@ class FolderSource:
 
     def _update(self, number: int, observations: Observations | None) -> UpdateArrived:
         return UpdateArrived(
-            at=time.time(), dataset=self._dataset, number=number, observations=observations
+            at=now(), dataset=self._dataset, number=number, observations=observations
         )
 
 

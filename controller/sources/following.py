@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
+from controller.clock import now
 from controller.ports import Source
 from controller.sources.messages import Announcement
 from controller.sources.pace import Pace
@@ -246,7 +247,7 @@ class _Watch:
         return False
 
     def _look(self) -> UpdateArrived | None:
-        self._tell(looking_since=time.time())
+        self._tell(looking_since=now())
         try:
             update = self._source.look()
         except SlackwaterError as error:
@@ -261,7 +262,7 @@ class _Watch:
     def _went_well(self) -> None:
         again_s = self._source.again_s
         if again_s is None:
-            self._tell(faults=0, last_success_at=time.time(), looking_since=None)
+            self._tell(faults=0, last_success_at=now(), looking_since=None)
         else:
             self._tell(faults=0, looking_since=None)
         self._set(lambda pace, now: pace.looked(now, self._chance(), again_s))
@@ -270,7 +271,7 @@ class _Watch:
         self._tell(
             faults=self.health.faults + 1,
             last_fault=what,
-            last_fault_at=time.time(),
+            last_fault_at=now(),
             looking_since=None,
         )
         self._set(lambda pace, now: pace.failed(now, self._chance()))

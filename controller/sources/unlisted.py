@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 
 import msgspec
 
+from controller.clock import now
 from controller.errors import StorageError
 from controller.sources.keeping import Memory
 from planner.events import UpdateArrived
@@ -60,7 +60,7 @@ class UnlistedSource:
 
     def base(self) -> UpdateArrived:
         """Return the event that makes the dataset known."""
-        return UpdateArrived(at=time.time(), dataset=self._dataset, number=0, observations=NOTHING)
+        return UpdateArrived(at=now(), dataset=self._dataset, number=0, observations=NOTHING)
 
     def faults(self) -> tuple[str, ...]:
         """Return none."""
@@ -99,7 +99,7 @@ class UnlistedSource:
                 return None
             self._newest = self._announced.number
         return UpdateArrived(
-            at=time.time(), dataset=self._dataset, number=self._newest, observations=None
+            at=now(), dataset=self._dataset, number=self._newest, observations=None
         )
 
     def _kept(self, memory: Memory) -> _Announced:

@@ -18,6 +18,12 @@ SELECT seq, line FROM journal WHERE seq > :seq ORDER BY seq
 -- name: last_line
 SELECT COALESCE(MAX(seq), 0) FROM journal
 
+-- name: newest_line
+SELECT seq, line FROM journal ORDER BY seq DESC LIMIT 1
+
+-- name: newest_snapshot
+SELECT COALESCE(MAX(taken_at), 0) FROM snapshots
+
 -- name: add_header
 INSERT INTO headers (seq, header) VALUES (:seq, :header)
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from controller.errors import Fenced
 from controller.store.database import Connection, Database, Row
 from controller.store.named import queries
-from planner.journal import Header, decode_header, encode_header
+from planner.journal import Header, decode_header, decode_step, encode_header
 
 PIECE_BYTES = 2**20
 """A snapshot is written in pieces of this size [bytes], some milliseconds each."""
@@ -133,6 +133,14 @@ class Store:
             pieces = self._fetch(connection, "snapshot_pieces", {"seq": seq})
         state = b"".join(bytes(content) for (content,) in pieces)
         return Kept(seq=int(seq), build=str(build), state=state)
+
+    def last_at(self) -> float:
+        """Return when the last thing happened that is kept here [POSIX s], 0 in an empty store."""
+        with self.database.reading() as connection:
+            ((taken_at,),) = self._fetch(connection, "newest_snapshot")
+            found = self._fetch(connection, "newest_line")
+        steps = (decode_step(line.encode() + b"\n", int(seq)) for seq, line in found)
+        return max(float(taken_at), *(step.event.at for step in steps), 0.0)
 
     def keep_snapshot(self, kept: Kept, at: float) -> None:
         """Keep a snapshot that was taken at an instant [POSIX s], and drop those before it.

@@ -55,6 +55,8 @@ class Serving:
         Of slackwater.yaml, besides the port.
     store_url : str
         Of PostgreSQL; empty is SQLite.
+    command : tuple
+        What `slackwater` is started by.
     restarts_max : int
         A service that ends with 1 is started again so often.
     """
@@ -65,6 +67,7 @@ class Serving:
     settings: str = ""
     store_url: str = ""
     options: tuple[str, ...] = ()
+    command: tuple[str | Path, ...] = (COMMAND,)
     restarts_max: int = 0
     process: subprocess.Popen[bytes] | None = None
     lives: int = 0
@@ -97,7 +100,7 @@ class Serving:
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [
-                    *(COMMAND, "serve", "--archive", self.archive, "--data", self.data),
+                    *(*self.command, "serve", "--archive", self.archive, "--data", self.data),
                     *("--config", self.folder / "slackwater.yaml"),
                     *("--subscriptions", self.folder / "wishes.yaml"),
                     *self.options,

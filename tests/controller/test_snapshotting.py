@@ -31,6 +31,7 @@ def order(one: Life, folder: Path, address: Address | None = None) -> Order:
         epoch=one.store.epoch,
         upto=one.recorder.seq,
         archive=str(folder),
+        at=NOW,
     )
 
 

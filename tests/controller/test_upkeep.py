@@ -222,6 +222,7 @@ def order(one: Life, archive: Path) -> Order:
         epoch=one.store.epoch,
         upto=one.recorder.seq,
         archive=str(archive),
+        at=NOW,
     )
 
 
