@@ -110,14 +110,16 @@ class Authority:
         name : str
             What the certificate says of the process.
         own : Path, optional
-            Where its file lies; by default beside the authority.
+            Where its file lies, and a copy of the authority's certificate beside it; by default
+            beside the authority itself.
         """
         own = own or self._folder / f"{name}.pem"
         if not self._is_good(own):
             write_secret(own, self._issue(name))
-        return Credentials(
-            authority=str((self._folder / CERTIFICATE).absolute()), own=str(own.absolute())
-        )
+        authority, certificate = own.parent / CERTIFICATE, pem(self._certificate)
+        if not authority.exists() or authority.read_bytes() != certificate:
+            write_secret(authority, certificate)
+        return Credentials(authority=str(authority.absolute()), own=str(own.absolute()))
 
     def _is_good(self, own: Path) -> bool:
         """Return whether a process' file is of this authority and has time enough left."""

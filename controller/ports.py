@@ -109,13 +109,19 @@ class WorkerConnection(Protocol):
     """
 
     @property
+    def address(self) -> str:
+        """Return where workers on other machines find the engine."""
+
+    @property
     def preload(self) -> tuple[str, ...]:
         """Return the modules worth importing once, before worker processes are forked."""
 
     def of_node(self, node_id: str, folder: Path) -> WorkerConnection:
         """Return the connection of one node, whose credentials are put into its folder.
 
-        Called again for a node that stands, it renews them where that is due.
+        All that it needs to prove itself, and to judge others, lies there then: the folder may be
+        brought to another machine (`controller.nodes.joining`). Called again for a node that
+        stands, it renews them where that is due.
         """
 
     def join(self, worker_name: str, folder: Path) -> None:

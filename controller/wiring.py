@@ -12,11 +12,12 @@ from controller.authority import Authority
 from controller.build import BUILD
 from controller.clock import now
 from controller.combining import CombiningPool
-from controller.config.settings import DeliverySettings, Settings
+from controller.config.settings import DeliverySettings, EngineSettings, Settings
 from controller.cutting import CuttingProcess
 from controller.delivery import read_options
 from controller.destinations import Destinations
 from controller.dispatcher import Dispatcher
+from controller.engines.connection import Listening
 from controller.engines.dask import DaskEngine
 from controller.history import Histories
 from controller.nodes.keeper import NodeKeeper
@@ -91,6 +92,7 @@ def hands(
             report,
             folder=folders.parent / "engine" if outlive else None,
             authority=Authority(folders.parent / "tls") if outlive else None,
+            listening=listening(settings.engine),
             lease_s=settings.engine.lease_s,
             orphan_s=settings.engine.orphan_s,
             on_hung=hung.kill,
@@ -172,6 +174,11 @@ def destinations_of(settings: DeliverySettings, *roots: str) -> Destinations:
     )
 
 
+def listening(settings: EngineSettings) -> Listening:
+    """Return where the engine is found."""
+    return Listening(host=settings.host, address=settings.address, port=settings.port)
+
+
 class _HungWorkers:
     """Lets the engine, which comes first, have workers killed by the nodes, which come second."""
 
@@ -202,7 +209,7 @@ def _process_nodes(
     orphan_s: float | None,
 ) -> ProcessNodes:
     return ProcessNodes(
-        engine.connection,
+        engine.near,
         node_types=_node_types(settings),
         folder=folders.nodes,
         preload=tuple(dict.fromkeys(each.extract.__module__ for each in applications)),

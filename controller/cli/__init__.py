@@ -18,6 +18,8 @@ class Exit(IntEnum):
     USAGE = 2
     LATE = 3
     UNREACHABLE = 4
+    OUT_OF_REACH = 75
+    REFUSED = 78
     INTERRUPTED = 130
 
 

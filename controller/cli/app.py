@@ -423,6 +423,23 @@ def doctor(
 
 
 @app.command()
+def worker(
+    join_folder: Annotated[
+        Path,
+        typer.Argument(metavar="JOIN_FOLDER", help="What its service has written for this node."),
+    ],
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", help="Folder of the node's own; default below XDG_STATE_HOME."),
+    ] = None,
+) -> None:
+    """Work as one node of a service on another machine, until told to end."""
+    from controller.cli.worker import work
+
+    raise typer.Exit(work(join_folder, state))
+
+
+@app.command()
 def plugins(json: Json = False) -> None:
     """List the policies, partitioners, applications and derived parameters that can be named."""
     from controller.cli.plugins import list_plugins

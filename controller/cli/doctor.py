@@ -24,12 +24,14 @@ from controller.config.iso8601 import instant_text
 from controller.config.settings import Settings, read_settings
 from controller.delivery import fault_of_folder
 from controller.destinations import Destinations, without_user
+from controller.engines.launch import listens_at, recorded, reserve_port
 from controller.errors import ApiError, DeliveryError
 from controller.ownership import check_names
 from controller.store.backup import is_begun
 from controller.store.opening import opened
 from controller.store.schema import newest, version
 from controller.upkeep import Finding
+from controller.wiring import listening
 from planner.errors import SlackwaterError
 
 FREE_MB_MIN = 1000.0
@@ -244,6 +246,31 @@ def _ours_answers(host: str, port: int) -> bool:
         return False
 
 
+def _engine(patient: Patient) -> str:
+    said = patient.settings.engine
+    where = listening(said)
+    folder = patient.folder / "engine"
+    before = recorded(folder)
+    runs = bool(before and before.process.runs() and listens_at(folder) is not None)
+    try:
+        reserve_port(said.host, 0 if runs else said.port).close()
+    except OSError as fault:
+        raise SlackwaterError(
+            f"the engine cannot listen at {said.host} port {said.port}: {fault.strerror}",
+            fix="Give engine.host an address of this machine, engine.port a free port",
+        ) from fault
+    port = f"port {said.port}" if said.port else "any free port"
+    words = f"{said.host} {port}" + (", where one runs" if runs else " is free")
+    if is_loopback(where.far):
+        return f"{words}; nodes on other machines would not reach it"
+    return f"{words}; nodes on other machines call it {where.far}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine to itself only."""
+    return host == "localhost" or host.startswith("127.")
+
+
 def _extras(patient: Patient) -> Iterator[Finding]:
     there = [e for e, modules in EXTRAS.items() if all(map(find_spec, modules))]
     settings = patient.settings
@@ -265,5 +292,6 @@ _LOOKS: dict[str, Callable[[Patient], str | Iterator[Finding]]] = {
     "destinations": _destinations,
     "clock": _clock,
     "port": _port,
+    "engine": _engine,
     "extras": _extras,
 }

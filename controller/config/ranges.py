@@ -30,3 +30,14 @@ def _read_host(text: str) -> str:
 
 Host = Annotated[str, AfterValidator(_read_host)]
 """A host's name in small letters, or its address (IPv6 in brackets)."""
+
+
+def _read_ipv4_host(text: str) -> str:
+    name = _read_host(text)
+    if name.startswith("["):
+        raise ValueError(f"host {text!r} is of IPv6, which is not spoken here")
+    return name
+
+
+Ipv4Host = Annotated[str, AfterValidator(_read_ipv4_host)]
+"""A host's name in small letters, or its address of IPv4."""

@@ -25,6 +25,7 @@ from controller.config.ranges import (
     QUANTILE,
     Count,
     Host,
+    Ipv4Host,
     NotNegative,
     Positive,
 )
@@ -169,16 +170,25 @@ class DeliverySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """How the engine watches over attempts.
+    """Where the engine is found, and how it watches over attempts.
 
     Parameters
     ----------
+    host : str
+        Address or name that it listens at; nodes on other machines need one that they reach.
+    address : str
+        What those call it where that is another one, as behind NAT; empty is `host`.
+    port : int
+        That it listens at; 0 is any free one, which is kept over restarts.
     lease_s : float
         A worker not heard of for this long [s] has lost its attempts.
     orphan_s : float
         A worker that cannot reach the scheduler for this long [s] exits.
     """
 
+    host: Ipv4Host = "127.0.0.1"
+    address: Ipv4Host | Literal[""] = ""
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
     lease_s: Positive = 30.0
     orphan_s: Positive = 300.0
 

@@ -13,13 +13,51 @@ from typing import Any
 
 from distributed.security import Security
 
-from controller.authority import Credentials
+from controller.authority import CERTIFICATE, Credentials
 
 CREDENTIALS = "credentials.pem"
-"""In a node's folder: its own certificate and key."""
+"""In a node's folder, beside the authority's certificate: its own certificate and key."""
 
 RELOAD_S = 60.0
 """A process looks so often whether its certificate was renewed [s]."""
+
+
+LOOPBACK = "127.0.0.1"
+
+EVERYWHERE = "0.0.0.0"
+"""Listens at all addresses of a machine, and is none that can be called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where a scheduler is found.
+
+    Parameters
+    ----------
+    host : str
+        Address or name that it listens at; workers on other machines need one of their network.
+    address : str
+        What workers on other machines call it, where that is another one; by default the same.
+    port : int
+        0 is any free one, which is kept over restarts.
+    """
+
+    host: str = LOOPBACK
+    address: str = ""
+    port: int = 0
+
+    @property
+    def near(self) -> str:
+        """Return what processes of the same machine call it."""
+        return LOOPBACK if self.host == EVERYWHERE else self.host
+
+    @property
+    def far(self) -> str:
+        """Return what workers on other machines call it."""
+        return self.address or self.near
+
+
+ON_LOOPBACK = Listening()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +80,14 @@ class DaskConnection:
     credentials: Credentials
     orphan_s: float
     issue: Callable[[str, Path], Credentials] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of_folder(cls, address: str, folder: Path, orphan_s: float) -> DaskConnection:
+        """Return the connection of a node elsewhere, whose folder `of_node` has filled."""
+        credentials = Credentials(
+            authority=str(folder / CERTIFICATE), own=str(folder / CREDENTIALS)
+        )
+        return cls(address=address, credentials=credentials, orphan_s=orphan_s)
 
     @property
     def preload(self) -> tuple[str, ...]:

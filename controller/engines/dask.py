@@ -26,6 +26,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,15 +35,23 @@ from distributed import Client
 from controller.authority import Authority
 from controller.engines import dask_settings, launch
 from controller.engines.carriage import Carriage, Superseded
-from controller.engines.connection import RELOAD_S, DaskConnection, RenewableSecurity
+from controller.engines.connection import (
+    ON_LOOPBACK,
+    RELOAD_S,
+    DaskConnection,
+    Listening,
+    RenewableSecurity,
+)
 from controller.engines.endings import lost
 from controller.engines.scheduler import LOOKS_PER_LEASE, SchedulerRecord, SchedulerSettings
 from controller.errors import EngineError
 from controller.ports import AttemptListing, PartWork, Report
 from controller.processes import mark
 
-HOST = "127.0.0.1"
-"""The scheduler listens here; nodes on other machines come with the cloud providers."""
+LOOPBACK = "127.0.0.1"
+
+EVERYWHERE = "0.0.0.0"
+"""Listens at all addresses, and is none that can be called."""
 
 RESTART_WINDOW_S = 600.0
 """Restarts of the scheduler are counted over this time [s]."""
@@ -80,6 +89,8 @@ class DaskEngine:
     orphan_s : float
         A worker that cannot reach the scheduler for this long ends [s]; so does a scheduler that
         outlives its service, when none comes.
+    listening : Listening
+        Where the scheduler is found.
     restarts_max : int
         Restarts of the scheduler within ten minutes; one more is no accident, and the engine stops.
     on_hung : callable, optional
@@ -88,6 +99,10 @@ class DaskEngine:
 
     Attributes
     ----------
+    connection : DaskConnection
+        How workers join, from this machine or another.
+    near : DaskConnection
+        How workers on this machine join.
     fault : EngineError or None
         Why it carries no more.
 
@@ -105,6 +120,7 @@ class DaskEngine:
         authority: Authority | None = None,
         lease_s: float = 30.0,
         orphan_s: float = 300.0,
+        listening: Listening = ON_LOOPBACK,
         restarts_max: int = 5,
         on_hung: Callable[[str], None] | None = None,
     ) -> None:
@@ -122,14 +138,21 @@ class DaskEngine:
         self._authority = authority or Authority(self._folder / "tls")
         self._security = RenewableSecurity(self._authority.credentials("service"))
         self._name = uuid.uuid4().hex
+        self._host = listening.host
         self._reserved: socket.socket | None = None
-        port = self._choose_port()
-        self.connection = DaskConnection(
-            address=f"tls://{HOST}:{port}",
+        try:
+            port = self._choose_port(listening.port)
+        except EngineError:
+            if self._private:
+                self._private.cleanup()
+            raise
+        self.near = DaskConnection(
+            address=f"tls://{listening.near}:{port}",
             credentials=self._authority.credentials("scheduler"),
             orphan_s=orphan_s,
             issue=self._authority.credentials,
         )
+        self.connection = replace(self.near, address=f"tls://{listening.far}:{port}")
         self._carriage: Carriage | None = None
         self.fault: EngineError | None = None
         self._closing = asyncio.Event()
@@ -190,18 +213,27 @@ class DaskEngine:
         if self._private:
             self._private.cleanup()
 
-    def _choose_port(self) -> int:
-        """Return where the scheduler is or will be, at best where workers look for it already."""
+    def _choose_port(self, wanted: int) -> int:
+        """Return where the scheduler is or will be, at best where workers look for it already.
+
+        Raises
+        ------
+        EngineError
+            The port that is wanted cannot be had, or the host is none of this machine.
+        """
         before = launch.recorded(self._folder)
-        if before is None:
-            self._reserved = launch.reserve_port(HOST)
-        elif not before.process.runs():
-            try:
-                self._reserved = launch.reserve_port(HOST, launch.port_of(before.address))
-            except OSError:
-                self._reserved = launch.reserve_port(HOST)
-        else:
-            return launch.port_of(before.address)
+        last = launch.port_of(before.address) if before else 0
+        if before and before.process.runs() and wanted in (0, last):
+            return last
+        try:
+            self._reserved = launch.reserve_port(self._host, wanted or last)
+        except OSError as error:
+            if wanted or not last:
+                raise EngineError(
+                    f"the engine cannot listen at {self._host} port {wanted}: {error.strerror}",
+                    fix="Give engine.host an address of this machine, engine.port a free port",
+                ) from error
+            self._reserved = launch.reserve_port(self._host)
         port: int = self._reserved.getsockname()[1]
         return port
 
@@ -310,15 +342,15 @@ class DaskEngine:
 
     async def _scheduler(self) -> SchedulerRecord:
         """Return the scheduler of the folder, started if none runs there."""
-        port = launch.port_of(self.connection.address)
+        port = launch.port_of(self.near.address)
         if self._outlives:
-            record = await launch.standing_scheduler(self._folder)
-            if record is not None and launch.port_of(record.address) == port:
+            record = await launch.standing_scheduler(self._folder, self._host, port)
+            if record is not None:
                 return record
         if self._reserved is None:
-            self._reserved = launch.reserve_port(HOST, port)
+            self._reserved = launch.reserve_port(self._host, port)
         settings = SchedulerSettings(
-            host=HOST,
+            host=self._host,
             port=port,
             credentials=self._authority.credentials("scheduler"),
             lease_s=self._lease_s,
@@ -329,7 +361,7 @@ class DaskEngine:
 
     def _client(self) -> Client:
         return Client(
-            self.connection.address,
+            self.near.address,
             security=self._security,
             asynchronous=True,
             set_as_default=False,

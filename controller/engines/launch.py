@@ -86,19 +86,29 @@ def port_of(address: str) -> int:
     return port
 
 
-async def standing_scheduler(folder: Path) -> SchedulerRecord | None:
+async def standing_scheduler(folder: Path, host: str, port: int) -> SchedulerRecord | None:
     """Return the scheduler that runs in a folder, if there is one.
 
-    One of another build is ended, and so is one that does not listen. Its parts are lost then,
-    which costs time: their pickles are of another build, too.
+    One of another build is ended, and so is one that does not listen, or not where it should. Its
+    parts are lost then, which costs time: their pickles may be of another build, too.
     """
     record = recorded(folder)
     if record is None or not record.process.runs():
         return None
-    if record.versions == own_versions() and await listens(record):
+    wanted = (own_versions(), (host, port))
+    if (record.versions, listens_at(folder)) == wanted and await listens(record):
         return record
     await end(record.process)
     return None
+
+
+def listens_at(folder: Path) -> tuple[str, int] | None:
+    """Return the host and port that the last scheduler of a folder was told to listen at."""
+    try:
+        told = msgspec.json.decode((folder / SETTINGS).read_bytes(), type=SchedulerSettings)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    return told.host, told.port
 
 
 async def listens(record: SchedulerRecord) -> bool:

@@ -108,7 +108,9 @@ class SchedulerRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 def own_versions() -> dict[str, str]:
     """Return the versions that a worker must share with its scheduler."""
-    installed = get_versions()["packages"] | {"slackwater": VERSION}
+    # Other patches of one Python read each other's pickles: nodes have their system's.
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    installed = get_versions()["packages"] | {"slackwater": VERSION, "python": python}
     return {name: str(installed[name]) for name in SAME_VERSIONS}
 
 

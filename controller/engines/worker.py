@@ -120,10 +120,12 @@ async def _join(worker: PartWorker, connection: DaskConnection) -> None:
     try:
         await worker
     except TimeoutError as error:
-        raise EngineError(
+        fault = EngineError(
             f"worker {worker.name} could not reach {connection.address} "
             f"for {connection.orphan_s:.0f} s",
             fix="Its node ends; new ones are made when the engine is back",
-        ) from error
+        )
+        fault.retry = True  # Nobody has refused it.
+        raise fault from error
     except RuntimeError as error:
         raise EngineError(f"worker {worker.name} may not join: {error.__cause__}") from error

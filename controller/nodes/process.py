@@ -12,7 +12,6 @@ import contextlib
 import errno
 import logging
 import os
-import re
 import shutil
 import signal
 import tempfile
@@ -27,6 +26,7 @@ from controller.nodes.nursery import Nursery
 from controller.nodes.records import (
     ATTACHED,
     DELETION,
+    NODE_ID,
     STANDING,
     WANTED,
     Standing,
@@ -49,9 +49,6 @@ CLOSE_POLL_S = 0.02
 
 RENEW_S = 3600.0
 """It is looked so often whether a node's certificate is due [s]; it is, a month before its end."""
-
-NODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-"""A node's id names its folder."""
 
 _log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ truth about a process is the process itself (`controller.processes`).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,9 @@ import msgspec
 
 from controller.ports import NodeState
 from controller.processes import ProcessMark
+
+NODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""A node's id names its folder."""
 
 WANTED = "wanted.json"
 STANDING = "standing.json"

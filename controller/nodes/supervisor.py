@@ -5,8 +5,8 @@ worker ends, a signal comes (SIGHUP: read again what is wanted; SIGTERM: end), o
 nursery closes. Workers hold the other end of a pipe to their supervisor and end when that closes.
 So whatever is killed, what stands below it ends too.
 
-A node that outlives its service does not heed that pipe. It looks time and again whether the
-process that the registry names as its service runs, and ends when none has for `orphan_s`.
+What ties it to its service is told apart (`controller.nodes.ties`), so that a node on another
+machine (`controller.nodes.joined`) is kept by the same code.
 """
 
 from __future__ import annotations
@@ -27,30 +27,22 @@ from pathlib import Path
 
 from controller.errors import NodeError, NodeFault
 from controller.nodes import cgroup
-from controller.nodes.records import (
-    ATTACHED,
-    DELETION,
-    STANDING,
-    WANTED,
-    Standing,
-    Wanted,
-    read,
-    write,
-)
+from controller.nodes.records import Standing
+from controller.nodes.ties import LocalTie, Tie
 from controller.ports import NodeState, WorkerConnection
 from controller.processes import ProcessMark, mark
 from controller.reach import reach
 from controller.shared_reads import share
 from planner.errors import SlackwaterError
 
-LOOKS_PER_ORPHAN = 10
-"""A node looks so often in `orphan_s` whether its service is there."""
-
 RESTART_WINDOW_S = 60.0
 """Restarts are counted over this time [s]: a worker that lives longer is worth another one."""
 
 REFUSED = 78
-"""Exit code of a worker that may not or cannot serve: another one could not either."""
+"""Exit code of a worker that may not or cannot serve: another one could not either (EX_CONFIG)."""
+
+OUT_OF_REACH = 75
+"""Exit code of a worker that could not reach its scheduler for too long (EX_TEMPFAIL)."""
 
 REFUSAL = "refusal"
 LOG = "log"
@@ -120,29 +112,43 @@ def supervise(start: NodeStart, life: int) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     note = cgroup.enter(start.folder, start.cpu_quota) if start.cpu_quota else ""
-    Supervisor(start, life, note).run()
+    Supervisor(start, LocalTie(start.folder, life, start.orphan_s), note).run()
     if start.cpu_quota:
         cgroup.leave(start.folder)
 
 
 class Supervisor:
-    """Keeps one node's workers; see `supervise`."""
+    """Keeps one node's workers.
 
-    def __init__(self, start: NodeStart, life: int, note: str) -> None:
+    Parameters
+    ----------
+    start : NodeStart
+    tie : Tie
+        What ties the node to its service.
+    note : str
+        What is not as wanted, though it works.
+
+    Attributes
+    ----------
+    broken : str
+        Why the node holds no workers any more; empty when it was told to end.
+    code : int
+        What a supervisor in the foreground exits with.
+    """
+
+    def __init__(self, start: NodeStart, tie: Tie, note: str = "") -> None:
         self._start = start
-        self._life = life
+        self._tie = tie
         self._note = note
         self._mark = mark(os.getpid())
         self._workers_life, self._held = os.pipe()
         self._workers: dict[str, Worker] = {}
-        self._started_count = 0
+        self._has_started = False
         self._restarts: deque[float] = deque()
         self._boot_by = time.monotonic() + start.boot_s
-        self._ending = (start.folder / DELETION).exists()
-        self._look_s = None if start.orphan_s is None else start.orphan_s / LOOKS_PER_ORPHAN
-        self._next_look = time.monotonic()
-        self._looks_alone = 0
-        self._broken = ""
+        self._ending = tie.is_leaving()
+        self.broken = ""
+        self.code = 0
         self._told: Standing | None = None
 
     def run(self) -> None:
@@ -151,44 +157,38 @@ class Supervisor:
         os.set_blocking(ring, False)
         signal.set_wakeup_fd(ring)
         signal.signal(signal.SIGHUP, lambda *_: None)
-        signal.signal(signal.SIGTERM, lambda *_: self._end())
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, lambda *_: self._end())
         while True:
             self._bury()
-            self._look()
+            self._break(self._tie.orphaned())
             self._fit()
             self._tell()
-            if not self._workers and (self._ending or self._broken):
+            if not self._workers and (self._ending or self.broken):
                 return
             sentinels = [worker.process.sentinel for worker in self._workers.values()]
-            life = [self._life] if self._look_s is None else []
+            life = [] if self._tie.life is None else [self._tie.life]
             ready = wait([*life, alarm, *sentinels], self._pause_s())
             if alarm in ready:
                 os.read(alarm, 1024)
-            if self._life in ready:
+            if self._tie.life in ready:
                 self._end()
 
     def _end(self) -> None:
         self._ending = True
 
-    def _look(self) -> None:
-        """See whether there is a service, if that is due; give the node up when it stays away."""
-        now = time.monotonic()
-        if self._look_s is None or now < self._next_look:
-            return
-        # Looks are counted, not seconds: when this process was held up, so was its service.
-        self._next_look = now + self._look_s
-        service = read(self._start.folder.parent / ATTACHED, ProcessMark)
-        self._looks_alone = 0 if service and service.runs() else self._looks_alone + 1
-        if self._looks_alone > LOOKS_PER_ORPHAN and not self._broken:
-            self._broken = f"no service was there for {self._start.orphan_s:.0f} s"
+    def _break(self, reason: str, code: int = 1) -> None:
+        """Hold no workers any more, for the first reason that there is."""
+        if reason and not self.broken:
+            self.broken, self.code = reason, code
 
     def _pause_s(self) -> float | None:
         """Return how long nothing can be due [s]; None is until something happens."""
         dues = [worker.end_by for worker in self._workers.values() if worker.end_by is not None]
-        if not self._started_count and not self._ending:
+        if not self._has_started and not self._ending:
             dues.append(self._boot_by)
-        if self._look_s is not None:
-            dues.append(self._next_look)
+        if self._tie.next_look is not None:
+            dues.append(self._tie.next_look)
         return max(0.0, min(dues) - time.monotonic()) if dues else None
 
     def _bury(self) -> None:
@@ -209,8 +209,8 @@ class Supervisor:
         """Decide whether a worker that ended by itself gets a successor."""
         how = signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
         _log.info("worker %s ended: %s", name, how)
-        if exit_code == REFUSED:
-            self._broken = (self._start.folder / REFUSAL).read_text()
+        if exit_code in (REFUSED, OUT_OF_REACH):
+            self._break((self._start.folder / REFUSAL).read_text(), exit_code)
             return
         now = time.monotonic()
         self._restarts.append(now)
@@ -218,15 +218,14 @@ class Supervisor:
             self._restarts.popleft()
         if len(self._restarts) > self._start.restarts_max * max(1, self._wanted()):
             count = len(self._restarts)
-            self._broken = (
+            self._break(
                 f"its workers ended {count} times in {RESTART_WINDOW_S:.0f} s, the last: {how}"
             )
 
     def _wanted(self) -> int:
-        if self._ending or self._broken or time.monotonic() < self._boot_by:
+        if self._ending or self.broken or time.monotonic() < self._boot_by:
             return 0
-        wanted = read(self._start.folder / WANTED, Wanted)
-        return wanted.workers if wanted else 0
+        return self._tie.wanted()
 
     def _fit(self) -> None:
         """Start the workers that are missing, end the newest that are too many, kill the tardy."""
@@ -243,14 +242,14 @@ class Supervisor:
                 worker.end_by = time.monotonic() + self._start.end_s_max
 
     def _start_worker(self) -> None:
-        name = f"{self._start.node_id}/{self._started_count}"
-        self._started_count += 1
+        name = f"{self._start.node_id}/{self._tie.next_number()}"
+        self._has_started = True
         forking = multiprocessing.get_context("fork")
         process = forking.Process(target=self._become_worker, args=(name,), name=name)
         try:
             process.start()
         except OSError as error:
-            self._broken = f"no process for worker {name}: {error}"
+            self._break(f"no process for worker {name}: {error}")
             return
         assert process.pid is not None
         self._workers[name] = Worker(process=process, mark=mark(process.pid))
@@ -262,10 +261,10 @@ class Supervisor:
         """Turn this forked process into a worker."""
         os.setpgid(0, 0)
         os.close(self._held)
-        os.close(self._life)
+        self._tie.let_go()
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(each, signal.SIG_DFL)
         threading.Thread(target=end_with, args=(self._workers_life,), daemon=True).start()
         scratch = self._scratch(name)
         scratch.mkdir(exist_ok=True)
@@ -275,16 +274,16 @@ class Supervisor:
             self._start.connection.join(name, scratch)
         except SlackwaterError as error:
             (self._start.folder / REFUSAL).write_text(str(error))
-            os._exit(REFUSED)
+            os._exit(OUT_OF_REACH if error.retry else REFUSED)
         os._exit(0)  # What a part has left running must not keep the process.
 
     def _tell(self) -> None:
         """Write how the node stands, if that has changed."""
-        state = NodeState.RUNNING if self._started_count else NodeState.BOOTING
+        state = NodeState.RUNNING if self._has_started else NodeState.BOOTING
         standing = Standing(
             supervisor=self._mark,
-            state=NodeState.BROKEN if self._broken else state,
-            reason=self._broken,
+            state=NodeState.BROKEN if self.broken else state,
+            reason=self.broken,
             note=self._note,
             workers={name: worker.mark for name, worker in self._workers.items()},
         )
@@ -292,7 +291,7 @@ class Supervisor:
             return
         self._told = standing
         try:
-            write(self._start.folder / STANDING, standing)
+            self._tie.tell(standing)
         except FileNotFoundError:
             self._end()  # The node was deleted under us: there is nobody to tell.
 

@@ -14,6 +14,7 @@ from controller.shared_reads import ReadName, shared_reads
 class Waiting:
     """Workers run until they are told to end."""
 
+    address = "nowhere"
     preload: tuple[str, ...] = ()
 
     def of_node(self, node_id: str, folder: Path) -> Waiting:
