@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from planner.supply import Slot
 
@@ -25,8 +25,7 @@ LATE_S_MIN = 1e-3
 """A task less than this late [s] is on time: floats hold POSIX seconds to a quarter microsecond."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """The waiting parts of a task, as lengths.
 
     Parameters
@@ -37,18 +36,18 @@ class Job:
         Sum of their lengths [reference s].
     longest_s : float
         Length of the longest, which goes first; the others are taken to be alike [reference s].
-    spare_s : float
-        Added to the end of the last part, but not to what its slot is busy with [reference s].
     due_at : float
         [POSIX s]; infinite where nothing is due.
+    spare_s : float
+        Added to the end of the last part, but not to what its slot is busy with [reference s].
     """
 
     task_id: str
     parts: int
     work_s: float
     longest_s: float
-    spare_s: float = 0.0
     due_at: float
+    spare_s: float = 0.0
 
 
 class Schedule:
@@ -86,6 +85,27 @@ class Schedule:
         if job.parts > 1:
             end_at = max(end_at, self._place_equal(job.parts - 1, others_s / self._slowest))
         return end_at + spare_s
+
+    def lateness_s(self, jobs: Iterable[Job], tolerated_s: float) -> float:
+        """Place tasks and return by how much all together are late [s].
+
+        Once they are later than is tolerated the rest is not placed: it could only add to it.
+        """
+        late_s, slowest = 0.0, self._slowest
+        for job in jobs:
+            _, parts, _, longest_s, due_at, spare_s = job
+            if parts == 1 and (heap := self._equal):
+                # As `place`, without a call for each of what is most of many tasks.
+                end_at = heap[0] + longest_s / slowest
+                heapq.heapreplace(heap, end_at)
+                end_at += spare_s / slowest
+            else:
+                end_at = self.place(job)
+            if end_at > due_at + LATE_S_MIN:
+                late_s += end_at - due_at
+                if late_s > tolerated_s:
+                    break
+        return late_s
 
     def _place_equal(self, count: int, run_s: float) -> float:
         count -= self._place_rounds(count, run_s)
@@ -142,12 +162,9 @@ def finish_times(jobs: Iterable[Job], slots: Sequence[Slot]) -> list[float]:
     return [schedule.place(job) for job in jobs]
 
 
-def lateness_s(jobs: Iterable[Job], slots: Sequence[Slot]) -> float:
-    """Return by how much all tasks together would be late [s]; infinite where no slot is left."""
-    schedule = Schedule(slots)
-    late_s = 0.0
-    for job in jobs:
-        end_at = schedule.place(job)
-        if end_at > job.due_at + LATE_S_MIN:
-            late_s += end_at - job.due_at
-    return late_s
+def lateness_s(jobs: Iterable[Job], slots: Sequence[Slot], tolerated_s: float = math.inf) -> float:
+    """Return by how much all tasks together would be late [s]; infinite where no slot is left.
+
+    Of more than is tolerated it is only said that it is more.
+    """
+    return Schedule(slots).lateness_s(jobs, tolerated_s)

@@ -55,9 +55,8 @@ class Caution:
 
     def work_s(self, mean_us: int, variance_us2: int) -> float:
         """Return the planning work [reference s] of an expectation [us] with a variance [us2]."""
-        mean_s, sd_s = mean_us / MICROSECONDS_PER_S, math.sqrt(variance_us2) / MICROSECONDS_PER_S
-        # As `length_s`, in one call instead of two: it is asked for every task that is looked at.
-        return self.stretch * (mean_s + self.z * math.hypot(sd_s, self.common_error * mean_s))
+        sd_s = math.sqrt(variance_us2) / MICROSECONDS_PER_S
+        return self.length_s(mean_us / MICROSECONDS_PER_S, sd_s)
 
     def length_s(self, mean_s: float, sd_s: float) -> float:
         """Return the planning length of an expectation with a standard deviation [reference s]."""
@@ -166,11 +165,10 @@ class Outline:
         heapq.heapify(opened)
         while opened and (best is None or -opened[0].negative >= best.value):
             _, before, chunk = heapq.heappop(opened)
-            pieces = chunk.pieces()
-            beaten = floor if best is None else best.value
-            for bounded in _bounded(pieces, before, caution, rating, beaten):
-                heapq.heappush(opened, bounded)
-            if pieces:
+            if pieces := chunk.pieces():
+                beaten = floor if best is None else best.value
+                for bounded in _bounded(pieces, before, caution, rating, beaten):
+                    heapq.heappush(opened, bounded)
                 continue
             steps = self._steps(chunk, before, caution)
             found = _highest_of(steps, before.tasks, rating, floor, enough)
@@ -276,7 +274,8 @@ def _walk(chunk: Chunk, before: Before, caution: Caution) -> list[Step]:
     _, parts, mean_us, variance_us2, longest_s, longest_sd_s = before
     planned_s = caution.length_s(longest_s, longest_sd_s)
     steps: list[Step] = []
-    work_s = caution.work_s
+    z, common_error, stretch = caution.z, caution.common_error, caution.stretch
+    hypot, sqrt = math.hypot, math.sqrt
     for waiting in chunk.ordered():
         parts += waiting.parts
         mean_us += waiting.mean_us
@@ -285,7 +284,10 @@ def _walk(chunk: Chunk, before: Before, caution: Caution) -> list[Step]:
             longest_s = max(longest_s, waiting.longest_s)
             longest_sd_s = max(longest_sd_s, waiting.longest_sd_s)
             planned_s = caution.length_s(longest_s, longest_sd_s)
-        steps.append((waiting, parts, work_s(mean_us, variance_us2), planned_s))
+        # `Caution.work_s`, without two calls for every task of every evaluation.
+        mean_s, sd_s = mean_us / MICROSECONDS_PER_S, sqrt(variance_us2) / MICROSECONDS_PER_S
+        work_s = stretch * (mean_s + z * hypot(sd_s, common_error * mean_s))
+        steps.append((waiting, parts, work_s, planned_s))
     return steps
 
 
@@ -319,13 +321,9 @@ def promised(outline: Outline, caution: Caution, supply: Supply) -> bool:
 
 def job_of(waiting: Waiting, work_s: float, caution: Caution) -> Job:
     """Return a task's waiting parts, lengthened alike to some planning work [reference s]."""
-    factor = work_s / waiting.mean_s if waiting.mean_s > 0 else 1.0
-    longest_s = min(work_s, waiting.longest_s * factor)
-    return Job(
-        task_id=waiting.task_id,
-        parts=waiting.parts,
-        work_s=work_s,
-        longest_s=longest_s,
-        spare_s=max(0.0, caution.length_s(waiting.longest_s, waiting.longest_sd_s) - longest_s),
-        due_at=waiting.target_at,
-    )
+    mean_s, longest_s = waiting.mean_s, waiting.longest_s
+    planned_s = caution.length_s(longest_s, waiting.longest_sd_s)
+    factor = work_s / mean_s if mean_s > 0 else 1.0
+    longest_s = min(work_s, longest_s * factor)
+    spare_s = max(0.0, planned_s - longest_s)
+    return Job(waiting.task_id, waiting.parts, work_s, longest_s, waiting.target_at, spare_s)

@@ -83,9 +83,15 @@ class Supply:
             d [POSIX s].
         """
         latest_start_at = due_at - longest_s / self.slowest
-        if latest_start_at < self.first_free_at:
+        first_free_at = self.first_free_at
+        if latest_start_at < first_free_at:
             return max(work_s - longest_s, _LEAST_S)
-        return work_s - longest_s - self.by(latest_start_at)
+        if latest_start_at == first_free_at:
+            return work_s - longest_s
+        # `by`, without a call: it is asked of every prefix that is looked at.
+        elapsed_s = latest_start_at - first_free_at
+        count = bisect_right(self._free_s, elapsed_s)
+        return work_s - longest_s - (elapsed_s * self._speeds[count] - self._weighted[count])
 
     def soonest(self, length_s: float) -> float:
         """Return when a part of this length [reference s], alone, could end [POSIX s]."""

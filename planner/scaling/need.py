@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from planner.forecast import LATE_S_MIN, Job, lateness_s
-from planner.prefixes import Caution, Outline, Prefix, promised
+from planner.model import NodeOffer
+from planner.prefixes import Caution, Outline, Prefix, Rating, promised
 from planner.ranking import Totals, Waiting
 from planner.scaling.offers import cheapest_first
 from planner.scaling.prospects import Addition, additions, boot_s, standing_slots
@@ -47,14 +48,14 @@ def need_of(view: ScalingView) -> Need:
         return Need(last_start_at=view.now)
     slots = standing_slots(view)
     caution = Caution.at(view.settings.launch_quantile, view.common_error)
-    if holds(view, caution, Supply(slots)):
+    outline, supply = Outline(view.queue), Supply(slots)
+    if holds(view, outline, caution, supply):
         return Need(last_start_at=view.now)
-    return _Search(view, slots, caution).need()
+    return _Search(view, slots, caution, outline, supply).need()
 
 
-def holds(view: ScalingView, caution: Caution, supply: Supply) -> bool:
+def holds(view: ScalingView, outline: Outline, caution: Caution, supply: Supply) -> bool:
     """Tell whether every deadline is promised, and other work is done within `best_effort_s`."""
-    outline = Outline(view.queue)
     if outline.has_best_effort() and patient_shortfall_s(view, outline, caution, supply) > 0:
         return False
     return promised(outline, caution, supply)
@@ -67,13 +68,64 @@ def patient_shortfall_s(
     return outline.work_s(caution) - supply.by(view.now + view.settings.best_effort_s)
 
 
+def may_be_out_of_reach(reach: Supply, totals: Totals) -> bool:
+    """Tell whether any of some tasks may be late even with all slots within reach for itself."""
+    return _is_out_of_reach(reach, totals.earliest_at, totals.longest_s, totals.most_s)
+
+
+def _is_out_of_reach(reach: Supply, due_at: float, longest_s: float, work_s: float) -> bool:
+    if due_at == math.inf:
+        return False
+    due_at += LATE_S_MIN
+    return due_at < reach.soonest(longest_s) or work_s > reach.by(due_at)
+
+
+def waiting_caution(view: ScalingView) -> Caution:
+    """Return how a launch that waits is planned: it uses up slack, so as cautiously as removing."""
+    return Caution.at(view.settings.removal_quantile, view.common_error)
+
+
+def launch_lead_s(view: ScalingView, offer: NodeOffer) -> float:
+    """Return how long before it is needed a node must start that could wait [s].
+
+    A boot may last as long as any that is still expected.
+    """
+    lost = view.settings.boot_lost_quantile
+    return START_S_MIN + view.boots.quantile(offer.node_type, lost)
+
+
+def urgency_beside(view: ScalingView, others: Supply, offer: NodeOffer) -> Rating:
+    """Return how long ago a node beside other slots should have been ready for a prefix [s].
+
+    It is infinitely long until then where the others suffice.
+    """
+
+    def urgency(work_s: float, longest_s: float, parts: int, due_at: float) -> float:
+        if others.shortfall(work_s, longest_s, due_at) <= 0:
+            return -math.inf
+        start_at = due_at - longest_s / min(others.slowest, offer.speed)
+        lacks_s = work_s - longest_s - others.by(start_at)
+        start_at -= max(0.0, lacks_s) / (offer.slots * offer.speed)
+        if parts <= offer.slots:
+            start_at = max(start_at, due_at - longest_s / offer.speed)
+        return view.now - start_at
+
+    return urgency
+
+
 class _Search:
     """One search for the fewest nodes that are as good as any more."""
 
-    def __init__(self, view: ScalingView, slots: list[Slot], caution: Caution) -> None:
+    def __init__(
+        self,
+        view: ScalingView,
+        slots: list[Slot],
+        caution: Caution,
+        whole: Outline,
+        standing: Supply,
+    ) -> None:
         self.view, self.slots, self.caution = view, slots, caution
-        self.standing = Supply(slots)
-        self.whole = Outline(view.queue)
+        self.whole, self.standing = whole, standing
         self.options = self._options()
         self.draining = sum(option.offer is None for option in self.options)
         # The type of new node that is reckoned with: the first that would be launched.
@@ -123,19 +175,14 @@ class _Search:
 
     def _is_hopeless(self, waiting: Waiting) -> bool:
         """Tell whether a task could not be met even if it had all slots within reach for itself."""
-        hopeless = self._out_of_reach(waiting.target_at, waiting.longest_s, waiting.mean_s)
+        target_at, longest_s, work_s = waiting.target_at, waiting.longest_s, waiting.mean_s
+        hopeless = _is_out_of_reach(self.reach, target_at, longest_s, work_s)
         if hopeless:
             self.given_up.append(waiting.task_id)
         return hopeless
 
     def _may_be_hopeless(self, totals: Totals) -> bool:
-        return self._out_of_reach(totals.earliest_at, totals.longest_s, totals.most_s)
-
-    def _out_of_reach(self, due_at: float, longest_s: float, work_s: float) -> bool:
-        if due_at == math.inf:
-            return False
-        due_at += LATE_S_MIN
-        return due_at < self.reach.soonest(longest_s) or work_s > self.reach.by(due_at)
+        return may_be_out_of_reach(self.reach, totals)
 
     def _for_deadlines(self) -> tuple[int, Prefix | None]:
         """Return how many additions the deadlines call for, and the prefix that lacks most."""
@@ -179,8 +226,8 @@ class _Search:
     def _fewest(self, jobs: Sequence[Job], proposed: int) -> int:
         """Return the fewest additions that the forecast finds as good as any more."""
 
-        def late_s(count: int) -> float:
-            return lateness_s(jobs, self._slots_with(count))
+        def late_s(count: int, tolerated_s: float = math.inf) -> float:
+            return lateness_s(jobs, self._slots_with(count), tolerated_s)
 
         enough, tolerated_s = proposed, late_s(proposed)
         if tolerated_s > 0:
@@ -189,7 +236,7 @@ class _Search:
         few = 0
         while few < enough:
             middle = (few + enough) // 2
-            if late_s(middle) <= tolerated_s:
+            if late_s(middle, tolerated_s) <= tolerated_s:
                 enough = middle
             else:
                 few = middle + 1
@@ -222,31 +269,15 @@ class _Search:
         return costs and (runs or not self._has_patient())
 
     def _latest_start_at(self, count: int) -> float:
-        """Return when the last of some launches must start at the latest [POSIX s].
-
-        Waiting uses up slack, so it is planned with the caution of removing and a boot that lasts
-        as long as any that is still expected.
-        """
-        scaling, offer = self.view.settings, self.options[count - 1].offer
+        """Return when the last of some launches must start at the latest [POSIX s]."""
+        view, offer = self.view, self.options[count - 1].offer
         assert offer is not None
-        others = Supply(self._slots_with(count - 1))
-        caution = Caution.at(scaling.removal_quantile, self.view.common_error)
-        lead_s = START_S_MIN + self.view.boots.quantile(offer.node_type, scaling.boot_lost_quantile)
-
-        def urgency(work_s: float, longest_s: float, parts: int, due_at: float) -> float:
-            if others.shortfall(work_s, longest_s, due_at) <= 0:
-                return -math.inf
-            start_at = due_at - longest_s / min(others.slowest, offer.speed)
-            lacks_s = work_s - longest_s - others.by(start_at)
-            start_at -= max(0.0, lacks_s) / (offer.slots * offer.speed)
-            if parts <= offer.slots:
-                start_at = max(start_at, due_at - longest_s / offer.speed)
-            return self.view.now - start_at
-
+        urgency = urgency_beside(view, Supply(self._slots_with(count - 1)), offer)
+        caution, lead_s = waiting_caution(view), launch_lead_s(view, offer)
         most_urgent = self.outline.highest(caution, urgency, floor=-math.inf)
         if most_urgent is None:
-            return self.view.now
-        return max(self.view.now, self.view.now - most_urgent.value - lead_s)
+            return view.now
+        return max(view.now, view.now - most_urgent.value - lead_s)
 
     def _reason(self, prefix: Prefix | None, count: int) -> str:
         short = "1 node short" if count == 1 else f"{count} nodes short"

@@ -25,10 +25,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from planner.prefixes import Caution
+from planner.prefixes import Caution, Outline
 from planner.scaling.need import START_S_MIN, Need, holds, need_of
 from planner.scaling.offers import cheapest_first
 from planner.scaling.prospects import standing_slots
+from planner.scaling.quiet import is_quiet
 from planner.scaling.view import (
     Keep,
     Launch,
@@ -58,15 +59,19 @@ class PrefixPolicy:
 
     def step(self, memory: PrefixMemory, view: ScalingView) -> tuple[PrefixMemory, Wanted]:
         """Add what is needed; if nothing is, let go what is not."""
-        need = need_of(view)
-        wanted = _added(view, need) if need.additions else _released(view)
-        wanted = _at_least(view, wanted)
-        return memory, _watching(view, wanted)
+        return memory, _watching(view, _at_least(view, _wanted(view)))
 
     def nodes_reachable(self, view: ScalingView) -> int:
         """Return the room left in the fleet, and the draining nodes."""
         room = min(view.nodes_allowed, sum(offer.nodes_max for offer in view.offers))
         return room + sum(node.phase is NodePhase.DRAINING for node in view.nodes)
+
+
+def _wanted(view: ScalingView) -> Wanted:
+    if is_quiet(view, until=min(_counted_on(view), default=(view.now, ""))[0]):
+        return Wanted()
+    need = need_of(view)
+    return _added(view, need) if need.additions else _released(view)
 
 
 def _added(view: ScalingView, need: Need) -> Wanted:
@@ -135,11 +140,12 @@ def _dispensable(view: ScalingView, leaving: Sequence[NodeView]) -> int:
     if len(view.queue) == 0:
         return len(leaving)
     caution = Caution.at(view.settings.removal_quantile, view.common_error)
+    outline = Outline(view.queue)
 
     def holds_without(count: int) -> bool:
         gone = {node.node_id for node in leaving[:count]}
         slots = standing_slots(view, [node for node in view.nodes if node.node_id not in gone])
-        return bool(slots) and holds(view, caution, Supply(slots))
+        return bool(slots) and holds(view, outline, caution, Supply(slots))
 
     few, many = 0, len(leaving)
     while few < many:
@@ -170,7 +176,7 @@ def _watching(view: ScalingView, wanted: Wanted) -> Wanted:
     """Ask again when what is counted on should have come: nothing happens when it does not."""
     if len(view.queue) == 0:
         return wanted
-    instants = [(at, reason) for at, reason in _counted_on(view) if at > view.now]
+    instants = list(_counted_on(view))
     if wanted.wake_at is not None:
         instants.append((wanted.wake_at, wanted.wake_reason))
     if not instants:
@@ -180,15 +186,17 @@ def _watching(view: ScalingView, wanted: Wanted) -> Wanted:
 
 
 def _counted_on(view: ScalingView) -> Iterator[tuple[float, str]]:
+    """Yield when what is counted on should have come [POSIX s], each after now."""
     lost = view.settings.boot_lost_quantile
     for node in view.nodes:
         if node.phase is NodePhase.BOOTING:
             limit_s = view.boots.quantile(node.node_type, lost) + START_S_MIN
-            yield node.requested_at + limit_s, f"{node.node_id} should have booted"
+            if node.requested_at + limit_s > view.now:
+                yield node.requested_at + limit_s, f"{node.node_id} should have booted"
     ends = [max(node.busy_until) for node in _live(view) if node.busy_until]
-    if ends:
-        # Whole seconds: the wish stays the same while parts come and go.
-        yield math.ceil(max(ends)), "what runs now should have ended"
+    # Whole seconds: the wish stays the same while parts come and go.
+    if ends and (ended_at := math.ceil(max(ends))) > view.now:
+        yield ended_at, "what runs now should have ended"
 
 
 def _live(view: ScalingView) -> list[NodeView]:
