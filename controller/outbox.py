@@ -37,6 +37,7 @@ from planner.events import (
     ProductDelivered,
     TaskCut,
     TaskRefused,
+    WorkersRefused,
 )
 from planner.lifecycle import NodeState, PartState, TaskState
 
@@ -84,6 +85,19 @@ def _making(of: RemoveNode | NodeReady | NodeRefused | NodeLost) -> tuple[str, .
     return f"provision {of.node_id}", f"resize {of.node_id}"
 
 
+def _falls_short(event: AnyEvent, command: AnyCommand | None) -> bool:
+    """Tell whether an event is not yet the answer to a resize: too few joined, or an older one."""
+    if not isinstance(command, SetWorkers):
+        return False
+    match event:
+        case NodeReady():
+            return event.workers < command.workers
+        case WorkersRefused():
+            return event.workers != command.workers
+        case _:
+            return False
+
+
 def _all_of_node(of: NodeRemoved) -> tuple[str, ...]:
     return f"provision {of.node_id}", f"resize {of.node_id}", f"remove {of.node_id}"
 
@@ -110,6 +124,7 @@ _SETTLED: dict[type, Callable[[Any], tuple[str, ...]]] = {
     DeliveryFailed: lambda event: (_deliver(event),),
     NodeReady: _making,
     NodeRefused: _making,
+    WorkersRefused: lambda event: (f"resize {event.node_id}",),
     NodeLost: _making,
     NodeRemoved: _all_of_node,
 }
@@ -150,7 +165,8 @@ class Outbox:
             if keys and self.commands.keys().isdisjoint(keys):
                 stale.add(number)
             for key in keys:
-                self._end(key, opened, ended)
+                if not _falls_short(event, self.commands.get(key)):
+                    self._end(key, opened, ended)
             for command in commands:
                 for key in overtaken_by(command):
                     self._end(key, opened, ended)

@@ -47,6 +47,8 @@ class Desk:
         Nodes in a row that were refused or lost before they came up.
     no_launch_until : float
         A node did not come up: ask for none before this [POSIX s].
+    no_growth_until : float
+        A node was refused more workers: tell none to hold more before this [POSIX s].
     late_messages : dict
         Stale, doubled or unknown messages, counted by kind.
     estimated_with : dict
@@ -68,6 +70,7 @@ class Desk:
     woken_for: float | None = None
     boots_failed: int = 0
     no_launch_until: float = 0.0
+    no_growth_until: float = 0.0
     late_messages: dict[str, int] = field(default_factory=dict)
     estimated_with: dict[str, float] = field(default_factory=dict)
     reserve_s: float | None = None

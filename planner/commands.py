@@ -138,7 +138,7 @@ class ProvisionNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetWorkers:
-    """Make a node hold this many workers; answered by `NodeReady`."""
+    """Make a node hold this many workers; answered by `NodeReady` or `WorkersRefused`."""
 
     node_id: str
     workers: int

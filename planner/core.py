@@ -42,6 +42,7 @@ from planner.events import (
     TaskRefused,
     Ticked,
     UpdateArrived,
+    WorkersRefused,
 )
 from planner.model import FleetPlan
 from planner.scaling.policy import BUILT_IN, Policy
@@ -163,6 +164,7 @@ _HANDLERS: dict[type, Callable[[Books, Any], list[AnyCommand]]] = {
     DeliveryFailed: progress.delivery_failed,
     NodeReady: progress.node_ready,
     NodeRefused: progress.node_refused,
+    WorkersRefused: progress.workers_refused,
     NodeLost: progress.node_lost,
     NodeRemoved: progress.node_removed,
     NodeDrainRequested: node_drain_requested,

@@ -221,6 +221,16 @@ class NodeRefused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersRefused(Event):
+    """A node that stands cannot be given the number of workers that it was told to hold."""
+
+    node_id: str
+    workers: int
+    reason: str
+    retry: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeLost(Event):
     """A node that stood is gone, or never came up; its attempts are lost with it."""
 
@@ -299,6 +309,7 @@ AnyEvent = (
     | DeliveryFailed
     | NodeReady
     | NodeRefused
+    | WorkersRefused
     | NodeLost
     | NodeRemoved
     | NodeDrainRequested

@@ -23,6 +23,7 @@ from planner.events import (
     ProductDelivered,
     TaskCut,
     TaskRefused,
+    WorkersRefused,
 )
 from planner.fleet import Node
 from planner.intake import end_early
@@ -210,6 +211,20 @@ def node_refused(books: Books, event: NodeRefused) -> list[AnyCommand]:
         return []
     _gone(books, node, "refused", event.at)
     _pause_launches(books, event.at, retry=event.retry)
+    return []
+
+
+def workers_refused(books: Books, event: WorkersRefused) -> list[AnyCommand]:
+    """Count on the workers that a node has; nothing grows for a while."""
+    node = books.fleet.nodes.get(event.node_id)
+    if node is None or node.workers != event.workers or node.joined == event.workers:
+        books.count_late(event)
+        return []
+    books.fleet.grow(node, max(1, node.joined))
+    dispatch = books.settings.dispatch
+    books.desk.no_growth_until = event.at + (
+        dispatch.retry_s if event.retry else dispatch.retry_s_max
+    )
     return []
 
 

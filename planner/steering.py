@@ -248,7 +248,7 @@ def _scale(books: Books, wanted: Wanted, at: float) -> list[AnyCommand]:
     for ordinal, launch in enumerate(wanted.launches[:room]):
         commands += _launch(books, launch, ordinal, at)
     for grow in wanted.grows:
-        commands += _grow(books, grow)
+        commands += _grow(books, grow, at)
     for release in (*wanted.releases, *(Release(node_id=n, reason=UNPAID) for n in unpaid)):
         commands += _release(books, release)
     return commands
@@ -309,9 +309,9 @@ def _launch(books: Books, launch: Launch, ordinal: int, at: float) -> list[AnyCo
     ]
 
 
-def _grow(books: Books, grow: Grow) -> list[AnyCommand]:
+def _grow(books: Books, grow: Grow, at: float) -> list[AnyCommand]:
     node = books.fleet.nodes.get(grow.node_id)
-    if node is None or node.state is not NodeState.READY:
+    if node is None or node.state is not NodeState.READY or at < books.desk.no_growth_until:
         return []
     workers = max(1, min(grow.workers, node.offer.slots_max))
     if node.workers == workers:
@@ -361,8 +361,7 @@ def _wake(books: Books, wanted: Wanted, at: float) -> list[AnyCommand]:
         workless = [node.workless_since for node in books.fleet.awaited.nodes()]
         limit_s = scaling.registration_s_max
         instants += [since + limit_s for since in workless if since is not None]
-    if desk.no_launch_until > at:
-        instants.append(desk.no_launch_until)
+    instants += [until for until in (desk.no_launch_until, desk.no_growth_until) if until > at]
     if scaling.budget is not None:
         waits = len(books.backlog.queue) > 0
         instants += looks_at(books.fleet, scaling, at, waits=waits)

@@ -16,7 +16,7 @@ from controller.clock import now
 from controller.errors import NodeError
 from controller.ports import NodeProvider, NodeState, Report
 from planner.commands import ProvisionNode, RemoveNode, SetWorkers
-from planner.events import NodeLost, NodeRefused, NodeRemoved
+from planner.events import NodeLost, NodeRefused, NodeRemoved, WorkersRefused
 
 MISSES_MAX = 3
 """A node that so many listings in a row do not show has vanished; one may be a cloud's lag."""
@@ -96,8 +96,8 @@ class NodeKeeper:
             case ProvisionNode(node_id=node_id):
                 self._provider.create(node_id, command.node_type, command.workers)
                 self._misses[node_id] = 0
-            case SetWorkers(node_id=node_id):
-                self._provider.resize(node_id, command.workers)
+            case SetWorkers():
+                self._resize(command)
             case RemoveNode(node_id=node_id):
                 self._leaving.add(node_id)
                 self._misses.pop(node_id, None)
@@ -121,6 +121,21 @@ class NodeKeeper:
                 self._misses[node_id] += 1
                 if self._misses[node_id] >= MISSES_MAX:
                     self._lose(node_id, "its provider does not list it any more")
+
+    def _resize(self, command: SetWorkers) -> None:
+        """Have a node hold so many workers; refused that, it stands all the same."""
+        try:
+            self._provider.resize(command.node_id, command.workers)
+        except NodeError as error:
+            self._report(
+                WorkersRefused(
+                    at=now(),
+                    node_id=command.node_id,
+                    workers=command.workers,
+                    reason=str(error),
+                    retry=error.retry,
+                )
+            )
 
     def _see_off(self, node_id: str) -> None:
         if self._provider.delete(node_id):

@@ -45,6 +45,7 @@ from planner.events import (
     TaskRefused,
     Ticked,
     UpdateArrived,
+    WorkersRefused,
 )
 from planner.journal import Step
 from planner.model import PartSpec, Selection, Subscription, UnitCosts, product_id
@@ -76,6 +77,7 @@ OUTSIDE: Mapping[type[AnyEvent], bool] = {
     DeliveryFailed: False,
     NodeReady: False,
     NodeRefused: False,
+    WorkersRefused: False,
     NodeLost: False,
     NodeRemoved: False,
     NodeDrainRequested: False,

@@ -13,7 +13,7 @@ from controller.nodes.fake import FakeNodes
 from controller.nodes.keeper import NodeKeeper
 from controller.ports import NodeListing, NodeState
 from planner.commands import ProvisionNode, RemoveNode, SetWorkers
-from planner.events import NodeLost, NodeRefused, NodeRemoved
+from planner.events import NodeLost, NodeRefused, NodeRemoved, WorkersRefused
 from planner.model import NodeOffer
 from tests.controller.engines.inbox import WAIT_S_MAX, Inbox
 
@@ -117,7 +117,10 @@ def test_a_refusal_is_told_with_whether_to_retry(
 
 def test_resizing_what_is_gone_is_refused(keeper: NodeKeeper, inbox: Inbox) -> None:
     keeper.carry_out(SetWorkers(node_id="n9", workers=1, reason=""))
-    assert "n9 is not there" in refusal(inbox).reason
+    told = inbox.next(lambda event: isinstance(event, WorkersRefused))
+    assert isinstance(told, WorkersRefused)
+    assert (told.node_id, told.workers) == ("n9", 1)
+    assert "n9 is not there" in told.reason
 
 
 def test_a_removal_is_tried_until_the_node_is_gone(
