@@ -29,7 +29,7 @@ PATH_LOGGED_MAX = 200
 """Characters of a path that a line of the log holds."""
 
 WATCHED = frozenset(("/livez", "/readyz", "/metrics"))
-"""Asked by machines every few seconds: always answered, and logged only where all is."""
+"""Asked by machines every few seconds: always answered."""
 
 Heard = Callable[[str, int, float], None]
 
@@ -174,7 +174,9 @@ class _Answer:
 
 def _note(scope: Scope, answer: _Answer, took_s: float) -> None:
     """Log a request: never its query, headers or body, which may hold what is nobody's business."""
-    level = logging.DEBUG if scope["path"] in WATCHED else logging.INFO
+    # What was only looked at is asked for every few seconds, by `status --watch` and machines.
+    looked = scope["method"] in _SAFE and 0 < answer.status < HTTPStatus.BAD_REQUEST
+    level = logging.DEBUG if looked or scope["path"] in WATCHED else logging.INFO
     # The raw path is still quoted: it cannot break a line.
     path = scope.get("raw_path", b"").decode("ascii", "replace")[:PATH_LOGGED_MAX]
     caller = scope["state"].get("caller", "-")

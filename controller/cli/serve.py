@@ -15,12 +15,13 @@ from controller.cli import Exit
 from controller.cli.display import messages
 from controller.cli.run import warn
 from controller.clock import now
-from controller.config.settings import read_settings
+from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.datasets import Datasets
 from controller.destinations import Destinations
 from controller.interruption import Asked, Interrupted, deferred
 from controller.leasing import Heart, beating, take
+from controller.logs import log_as, log_step
 from controller.notifying import notifying
 from controller.ownership import check_names
 from controller.retaining import retaining
@@ -44,6 +45,8 @@ from controller.telemetry import Telemetry
 from controller.wiring import destinations_of
 from planner.events import SubscriptionAdded
 
+_log = logging.getLogger(__name__)
+
 
 def serve_until_stopped(
     *,
@@ -55,8 +58,8 @@ def serve_until_stopped(
 ) -> Exit:
     """Run the command and return its exit code."""
     check_names()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings = read_settings(config)
+    log_as(settings.service.log_format, settings.service.log_level)
     folder = (data or Path(settings.service.data_dir)).absolute()
     folders = data_folders(folder)
     default = () if settings.delivery.roots else (str(folder / "products"),)
@@ -82,7 +85,7 @@ def serve_until_stopped(
                 datasets=datasets,
                 destinations=destinations,
                 folders=folders,
-                watch=both(notification.see, telemetry.see),
+                watch=both(both(notification.see, telemetry.see), log_step),
             ) as standing,
             closing(
                 Snapshots(
@@ -117,12 +120,20 @@ def serve_until_stopped(
                     settings.api.clients_max,
                 ) as url,
             ):
-                where = f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it."
-                messages().print(where, soft_wrap=True)
+                _say(settings, f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it.")
                 serve(standing, heart, snapshots, lambda: bool(asked_to_stop))
             wind_down(standing, settings.service.drain_s_max)
+            _say(settings, "Stopped. The next start goes on from here.")
             asked_to_stop.signal_number = None  # This end is the one that was asked for.
     return Exit.OK
+
+
+def _say(settings: Settings, words: str) -> None:
+    """Tell whoever started the service; as a line of the log where programs read that."""
+    if settings.service.log_format == "json":
+        _log.info("%s", words)
+    else:
+        messages().print(words, soft_wrap=True)
 
 
 @contextmanager
