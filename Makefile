@@ -9,7 +9,7 @@ ARGS :=
 BIN := $(VENV)/bin
 PRODUCT := planner partitioners sim controller
 
-.PHONY: help demo test check format bench soak fault-campaign kill-campaign service-kill-campaign lock clean
+.PHONY: help env wheel demo test check format bench soak fault-campaign kill-campaign service-kill-campaign lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -17,6 +17,11 @@ help: ## list the targets
 
 demo: $(VENV)/.run ## show it at work, on an archive of its own making (ARGS="--archive DIR" for yours)
 	$(BIN)/slackwater demo $(ARGS)
+
+env: $(VENV)/.run ## make the environment: then `. .venv/bin/activate`, and `slackwater --help`
+
+wheel: $(VENV)/.run ## build dist/slackwater-*.whl, which pip installs anywhere
+	$(BIN)/hatchling build --target wheel
 
 test: $(VENV)/.dev ## run the tests (ARGS="-m slow" for the long campaigns)
 	$(BIN)/pytest $(ARGS)

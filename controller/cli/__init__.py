@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class Exit(IntEnum):
@@ -21,6 +21,16 @@ class Exit(IntEnum):
     OUT_OF_REACH = 75
     REFUSED = 78
     INTERRUPTED = 130
+
+
+class Panel(StrEnum):
+    """Headings that commands stand under in the help, in the order in which people meet them."""
+
+    START = "See it work"
+    ONCE = "Deliver once, and look at what it takes"
+    KEEP = "Keep a service"
+    ASK = "Talk to a running service"
+    TRY = "Try policies and loads in virtual time"
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import service_app
+from controller.cli import Panel, service_app
 from controller.cli.db_app import db_app
 from controller.cli.keys_app import keys_app
 from controller.cli.trace_app import trace_app
@@ -63,9 +63,9 @@ ScenarioArchive = Annotated[
 ]
 FailLate = Annotated[bool, typer.Option("--fail-late", help="Exit 3 if a deadline was missed.")]
 
-app.add_typer(trace_app, name="trace")
-app.add_typer(db_app, name="db")
-app.add_typer(keys_app, name="keys")
+app.add_typer(trace_app, name="trace", rich_help_panel=Panel.TRY)
+app.add_typer(db_app, name="db", rich_help_panel=Panel.KEEP)
+app.add_typer(keys_app, name="keys", rich_help_panel=Panel.KEEP)
 
 
 def _print_version(wanted: bool) -> None:
@@ -86,7 +86,7 @@ def slackwater(
     """Deliver data subscriptions before their deadlines at the least cost."""
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.START)
 def demo(
     archive: ArchiveFolder = None,
     out: Annotated[
@@ -101,7 +101,7 @@ def demo(
     raise typer.Exit(run_demo(archive=archive, out=out, policy=policy, as_json=json))
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.ONCE)
 def run(
     subscriptions: Subscriptions,
     archive: ArchiveFolder = None,
@@ -138,7 +138,7 @@ def run(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.KEEP)
 def serve(
     archive: ArchiveFolder = None,
     subscriptions: Annotated[
@@ -168,7 +168,7 @@ def serve(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.ONCE)
 def partition(
     archive: Annotated[str, typer.Option("--archive", help=ARCHIVE_HELP)],
     bbox: Annotated[
@@ -215,7 +215,7 @@ def partition(
     raise typer.Exit(show_cuts(wish, run=run, output=Output(as_json=json, html=html, svg=svg)))
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.ONCE)
 def calibrate(
     archive: ArchiveFolder = None,
     dataset: Annotated[
@@ -267,7 +267,7 @@ def calibrate(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.ONCE)
 def plan(
     subscriptions: Subscriptions,
     archive: ArchiveFolder = None,
@@ -302,7 +302,7 @@ def plan(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.TRY)
 def simulate(
     scenario: ScenarioName,
     policy: Annotated[
@@ -333,7 +333,7 @@ def simulate(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.TRY)
 def compare(
     scenario: ScenarioName,
     policies: Annotated[
@@ -376,7 +376,7 @@ def compare(
     raise typer.Exit(run_comparison(asked, output, fail_late=fail_late))
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.ONCE)
 def replay(
     journal: Annotated[Path, typer.Argument(help="A journal that `run --journal` wrote.")],
     exact: Annotated[
@@ -390,7 +390,7 @@ def replay(
     raise typer.Exit(replay_journal(journal, exact=exact, as_json=json))
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.TRY)
 def chapter(
     archive: Annotated[
         str | None,
@@ -400,13 +400,13 @@ def chapter(
     html: Page = None,
     json: Json = False,
 ) -> None:
-    """Repeat the experiments of the chapter behind slackwater on an archive's index."""
+    """Repeat the experiments of the book chapter behind slackwater, on an archive's index."""
     from controller.cli.chapter import run_chapter
 
     raise typer.Exit(run_chapter(archive=archive, seed=seed, html=html, as_json=json))
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.KEEP)
 def doctor(
     archive: ArchiveFolder = None,
     data: Annotated[
@@ -422,7 +422,7 @@ def doctor(
     raise typer.Exit(examine(archive, data, config, as_json=json))
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.KEEP)
 def worker(
     join_folder: Annotated[
         Path,
@@ -439,7 +439,7 @@ def worker(
     raise typer.Exit(work(join_folder, state))
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.TRY)
 def plugins(json: Json = False) -> None:
     """List the policies, partitioners, applications and derived parameters that can be named."""
     from controller.cli.plugins import list_plugins
@@ -447,7 +447,7 @@ def plugins(json: Json = False) -> None:
     raise typer.Exit(list_plugins(as_json=json))
 
 
-@app.command()
+@app.command(rich_help_panel=Panel.KEEP)
 def config(
     config: Config = None,
     schema: Annotated[

@@ -60,11 +60,17 @@ def fitting(
         rows = [[cell(item) for _, cell in kept] for item in items]
         plain = [[Text.from_markup(cell).plain for cell in row] for row in rows]
         words = [max(map(len, head.lstrip(">=").split())) for head, _ in kept]
-        widths = [max(map(len, column)) for column in zip(*plain, strict=True)]
-        needed = sum(map(max, words, widths)) if rows else sum(words)
+        columns_of = zip(*plain, strict=True) if rows else ((),) * len(kept)
+        widths = [max(map(len, column), default=0) for column in columns_of]
+        needed = sum(map(max, words, widths))
         if needed + 2 * len(kept) <= width:
             break
-    return table(title, [head for head, _ in kept], rows)
+    heads = [head for head, _ in kept]
+    whole = [max(len(head.lstrip(">=")), cells) for head, cells in zip(heads, widths, strict=True)]
+    if sum(whole) + 2 * len(kept) > width:
+        # A line a word: what lays the table out would rather crop the last column.
+        heads = [head.replace(" ", "\n") for head in heads]
+    return table(title, heads, rows)
 
 
 def span(seconds: float | None) -> str:

@@ -89,7 +89,7 @@ def _findings(archive: str | None, data: Path | None, config: Path | None) -> It
     try:
         settings = read_settings(config)
     except SlackwaterError as fault:
-        yield Finding(what="settings", ok=False, told=str(fault), fix="`slackwater config`")
+        yield Finding(what="settings", ok=False, told=str(fault), fix=_SETTINGS)
         return
     yield Finding(what="settings", ok=True, told=f"read from {config}" if config else "defaults")
     folder = (data or Path(settings.service.data_dir)).absolute()
@@ -112,6 +112,8 @@ def _kept(what: str, look: Callable[[], str | Iterator[Finding]]) -> Iterator[Fi
     except OSError as fault:
         yield Finding(what=what, ok=False, told=str(fault.strerror or fault), fix=_ACCESS)
 
+
+_SETTINGS = "Correct them; `slackwater config` shows all that hold"
 
 _ACCESS = "See to its rights and its disk"
 

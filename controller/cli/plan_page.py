@@ -71,8 +71,9 @@ def _opening(made: Plan, inputs: Mapping[str, Any]) -> str:
     archive, report = inputs["archive"], made.report
     urls = " and ".join(each["url"] for each in archive["datasets"].values())
     since = f", what changed since {archive['since']}" if archive["since"] else ""
+    deliveries = "delivery" if len(report.tasks) == 1 else "deliveries"
     facts = (
-        f"{len(report.tasks):,} deliveries from {urls}{since}, policy"
+        f"{len(report.tasks):,} {deliveries} from {urls}{since}, policy"
         f" {report.policy}, at most {report.workers_max} workers."
     )
     return "\n".join(

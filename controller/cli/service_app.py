@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from controller.cli import Panel
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Url = Annotated[
     str | None, typer.Option("--url", help="Of the service; default SLACKWATER_URL, this machine.")
@@ -350,9 +352,9 @@ def status(
 
 def add_to(app: typer.Typer) -> None:
     """Give the program the commands that talk to a service."""
-    app.add_typer(subscribe_app, name="subscribe")
-    app.add_typer(products_app, name="products")
-    app.add_typer(nodes_app, name="nodes")
-    app.add_typer(policy_app, name="policy")
+    app.add_typer(subscribe_app, name="subscribe", rich_help_panel=Panel.ASK)
+    app.add_typer(products_app, name="products", rich_help_panel=Panel.ASK)
+    app.add_typer(nodes_app, name="nodes", rich_help_panel=Panel.ASK)
+    app.add_typer(policy_app, name="policy", rich_help_panel=Panel.ASK)
     for command in (publish, status, scale):
-        app.command()(command)
+        app.command(rich_help_panel=Panel.ASK)(command)

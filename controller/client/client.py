@@ -174,7 +174,11 @@ class Client:
             for product in self.products(subscription="-v".join(pieces[:count])):
                 if product.id == name:
                     return product
-        raise ServiceError(f"there is no product {name}", status=HTTPStatus.NOT_FOUND)
+        raise ServiceError(
+            f"there is no product {name}",
+            fix="Those that are delivered: `slackwater products list`",
+            status=HTTPStatus.NOT_FOUND,
+        )
 
     # --- updates
 
