@@ -59,6 +59,15 @@ Options = Annotated[
     list[str] | None,
     typer.Option("--option", help="name=value, as in a subscriptions file; repeatable."),
 ]
+ELSEWHERE = "The same, as other tools spell it"
+Edge = Annotated[
+    float | None,
+    typer.Option(help="All four, instead of --bbox.", rich_help_panel=ELSEWHERE),
+]
+Instant = Annotated[
+    str | None,
+    typer.Option(help="One or both, instead of --time.", rich_help_panel=ELSEWHERE),
+]
 WishFile = Annotated[
     Path | None, typer.Option("--file", help="Take all of a subscriptions file instead.")
 ]
@@ -86,16 +95,12 @@ def add(
     file: WishFile = None,
     replace: Replace = False,
     estimate: EstimateOnly = False,
-    minimum_longitude: Annotated[
-        float | None, typer.Option(help="With its three like, instead of --bbox.")
-    ] = None,
-    maximum_longitude: Annotated[float | None, typer.Option(help="As above.")] = None,
-    minimum_latitude: Annotated[float | None, typer.Option(help="As above.")] = None,
-    maximum_latitude: Annotated[float | None, typer.Option(help="As above.")] = None,
-    start_datetime: Annotated[
-        str | None, typer.Option(help="With or without the next, instead of --time.")
-    ] = None,
-    end_datetime: Annotated[str | None, typer.Option(help="As above.")] = None,
+    minimum_longitude: Edge = None,
+    maximum_longitude: Edge = None,
+    minimum_latitude: Edge = None,
+    maximum_latitude: Edge = None,
+    start_datetime: Instant = None,
+    end_datetime: Instant = None,
     url: Url = None,
     json: Json = False,
 ) -> None:

@@ -98,5 +98,6 @@ def _most(row: Row) -> str:
 
 
 def _show(row: Row) -> None:
-    title = f"{row.tasks:,} tasks of {row.scenario}, policy {row.policy}, seed {row.seed}"
+    tasks = "task" if row.tasks == 1 else "tasks"
+    title = f"{row.tasks:,} {tasks} of {row.scenario}, policy {row.policy}, seed {row.seed}"
     results().print(table(title, ("=What", "It came to"), lines_of(row)))
