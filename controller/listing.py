@@ -15,7 +15,7 @@ from controller.notify.letters import notice_row
 from controller.notify.telling import notice_of
 from controller.store.database import Row
 from controller.store.listed import NodeRow, TaskRow
-from controller.store.store import Write
+from controller.store.store import Write, covered_text
 from planner.backlog import Task
 from planner.books import Books
 from planner.commands import (
@@ -104,7 +104,7 @@ class Listing:
             place = (first_seq + number) * PLACES_PER_STEP
             for position, command in enumerate(commands):
                 page.note(event.at, command, place + position)
-        return page.writes()
+        return page.writes(first_seq + len(steps) - 1)
 
 
 class _Page:
@@ -155,12 +155,14 @@ class _Page:
             told |= {"node_id": command.node_id, "reason": command.reason}
             self._decisions.append(told)
 
-    def writes(self) -> list[Write]:
-        """Return one write for each kind of row that was touched."""
+    def writes(self, seq: int) -> list[Write]:
+        """Return one write for each kind of row that was touched by a batch that ends at a step."""
         self._settle_tasks()
         self._settle_nodes()
-        standing, removed = self._subscription_rows()
+        standing, removed = self._subscription_rows(seq)
+        former = [{"id": each, "seq": seq} for each in self._subscriptions]
         rows: dict[str, Sequence[Row]] = {
+            "keep_former_subscription": former,
             "put_subscription": standing,
             "remove_subscription": removed,
             "put_update": self._updates,
@@ -270,7 +272,7 @@ class _Page:
                 row.gone_at = row.gone_at or self._at
                 del self._nodes[row.id]
 
-    def _subscription_rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    def _subscription_rows(self, seq: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         standing, removed = [], []
         for subscription_id, at in self._subscriptions.items():
             found = self._books.registry.row(subscription_id)
@@ -285,6 +287,9 @@ class _Page:
                     "paused": int(found.paused),
                     "document": msgspec.json.encode(found.subscription).decode(),
                     "at": at,
+                    "key": self._books.registry.key(subscription_id),
+                    "seq": seq,
+                    "covered": covered_text(found),
                 }
             )
         return standing, removed

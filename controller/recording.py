@@ -25,12 +25,11 @@ from planner.errors import BrokenJournal
 from planner.journal import (
     Header,
     decode_command,
-    decode_snapshot,
     decode_step,
     encode_command,
-    encode_snapshot,
     join_step,
 )
+from planner.keeping import decode_snapshot, encode_state, holds_rows
 from planner.scaling.policy import Policy
 from planner.settings import PlannerSettings
 
@@ -113,14 +112,17 @@ class Recorder:
 
     def _recover(self) -> Recovered:
         is_new = self.store.snapshot() is None
-        planner, seq, snapshot_seq = self._replayed()
+        planner, seq, kept = self._replayed()
+        if holds_rows(kept.state):
+            move_rows_out(self.store, planner, seq)
+            kept = keep_state(self.store, planner.snapshot(), seq, kept.build, self._clock())
         outbox = self._outbox_of(planner)
         listing = Listing(
             self.store.rows("open_tasks", TaskRow, {}),
             self.store.rows("list_nodes", NodeRow, STANDING_NODES),
         )
         # Whole or not at all: it may be called again when the store fails in the midst of it.
-        self.seq, self.snapshot_seq = seq, snapshot_seq
+        self.seq, self.snapshot_seq = seq, kept.seq
         self._outbox, self._listing = outbox, listing
         return Recovered(planner=planner, commands=tuple(outbox.commands.values()), is_new=is_new)
 
@@ -185,8 +187,7 @@ class Recorder:
 
     def keep_snapshot(self, snapshot: Snapshot, seq: int) -> None:
         """Keep the state after a step, from which the next restart begins."""
-        kept = Kept(seq=seq, build=self._build, state=encode_snapshot(snapshot))
-        self.store.keep_snapshot(kept, self._clock())
+        keep_state(self.store, snapshot, seq, self._build, self._clock())
         self.snapshot_seq = seq
 
     def kept(self, seq: int) -> None:
@@ -210,13 +211,10 @@ class Recorder:
         planner = Planner(self._settings, self._policies)
         header = Header(build=self._build, settings=self._settings)
         self.store.commit([header_write(0, header)])
-        state = encode_snapshot(planner.snapshot())
-        kept = Kept(seq=0, build=self._build, state=state)
-        self.store.keep_snapshot(kept, self._clock())
-        return kept
+        return keep_state(self.store, planner.snapshot(), 0, self._build, self._clock())
 
-    def _replayed(self) -> tuple[Planner, int, int]:
-        """Return the planner, the last step, and that of the snapshot it was replayed from."""
+    def _replayed(self) -> tuple[Planner, int, Kept]:
+        """Return the planner, the last step, and the snapshot it was replayed from."""
         while True:
             kept = self.store.snapshot() or self._begin()
             try:
@@ -226,7 +224,7 @@ class Recorder:
                 if newest is None or newest.seq == kept.seq:
                     raise
                 continue  # The lines behind it were dropped meanwhile, for a newer one was taken.
-            return planner, seq, kept.seq
+            return planner, seq, kept
 
     def _outbox_of(self, planner: Planner) -> Outbox:
         found = {key: decode_command(text) for key, text in self.store.open_commands()}
@@ -272,9 +270,11 @@ def replayed(
     Raises
     ------
     BrokenJournal
-        This build decides otherwise than the one that wrote the journal.
+        This build decides otherwise than the one that wrote the journal, or a newer snapshot has
+        been kept meanwhile, for which subscriptions and steps of this one were dropped.
     """
-    planner = Planner.restore(decode_snapshot(kept.state, policies), policies)
+    rows = store.subscriptions(kept.seq)
+    planner = Planner.restore(decode_snapshot(kept.state, policies, rows), policies)
     seq = kept.seq
     for number, line in store.lines(kept.seq, upto):
         step = decode_step(line, number)
@@ -286,3 +286,22 @@ def replayed(
             )
         seq = number
     return planner, seq
+
+
+def keep_state(store: Store, snapshot: Snapshot, seq: int, build: str, at: float) -> Kept:
+    """Keep the state after a step, taken at an instant [POSIX s]: the next restart begins from it.
+
+    Raises
+    ------
+    BrokenJournal
+        The store does not hold the subscriptions that the state leaves out.
+    """
+    store.check_subscriptions(seq, len(snapshot.registry.rows))
+    kept = Kept(seq=seq, build=build, state=encode_state(snapshot))
+    store.keep_snapshot(kept, at)
+    return kept
+
+
+def move_rows_out(store: Store, planner: Planner, seq: int) -> None:
+    """Have the store hold the rows that its last snapshot holds, as each did before schema 4."""
+    store.number_subscriptions(planner.books.registry.state.rows.items(), seq)

@@ -20,12 +20,11 @@ import msgspec
 
 from controller.build import BUILD
 from controller.clock import now
-from controller.recording import replayed
+from controller.recording import keep_state, replayed
 from controller.store.database import Database
 from controller.store.opening import Address, opened
-from controller.store.store import Kept, Store, Write
+from controller.store.store import Store, Write
 from planner.errors import BrokenJournal, SlackwaterError
-from planner.journal import encode_snapshot
 from planner.scaling.catalogue import Policies
 
 ARCHIVE = "journal"
@@ -180,8 +179,7 @@ def take(database: Database, order: Order) -> None:
     assert kept is not None, "a service that gives orders has begun"
     planner, seq = replayed(store, kept, BUILD, Policies(), order.upto)
     archive_lines(store, Path(order.archive), seq)
-    state = encode_snapshot(planner.snapshot())
-    store.keep_snapshot(Kept(seq=seq, build=BUILD, state=state), order.at)
+    keep_state(store, planner.snapshot(), seq, BUILD, order.at)
     drop_lines(store, seq)
 
 

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 from controller.build import BUILD
 from controller.errors import Fenced, StorageError
 from controller.outbox import is_wanted
-from controller.recording import STANDING_NODES, replayed
+from controller.recording import STANDING_NODES, move_rows_out, replayed
 from controller.snapshotting import Order, archived_lines, take
 from controller.store.backup import back_up, faults_of, refuse_absent
 from controller.store.listed import NodeRow, SubscriptionRow, TaskRow
@@ -27,6 +27,7 @@ from controller.store.store import Kept, Store, header_write
 from planner.core import Planner
 from planner.errors import BrokenJournal
 from planner.journal import Header, decode_command, decode_step, encode_header
+from planner.keeping import holds_rows
 from planner.scaling.catalogue import Policies
 
 HOLDER = "db upgrade"
@@ -205,6 +206,8 @@ def move_on(address: Address, archive: Path) -> Upgraded:
             return Upgraded(migrations=applied, steps=0, build=BUILD)
         planner, seq = _moved(store, kept)
         store.take_lease()
+        if holds_rows(kept.state):
+            move_rows_out(store, planner, seq)
         order = Order(
             address=address,
             holder=HOLDER,

@@ -13,7 +13,6 @@ from typing import Any, get_args
 
 import msgspec
 
-from planner.books import Snapshot
 from planner.commands import AnyCommand
 from planner.core import Planner
 from planner.errors import BrokenJournal
@@ -190,28 +189,6 @@ def replay(
         count += 1
         watch(step)
     return count, None
-
-
-def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """Return a snapshot as JSON."""
-    return msgspec.json.encode(snapshot)
-
-
-def decode_snapshot(data: bytes, policies: Mapping[str, Policy] = BUILT_IN) -> Snapshot:
-    """Return a snapshot; its policy tells the type of its memory.
-
-    Raises
-    ------
-    BrokenJournal
-        The bytes are no snapshot of this version.
-    """
-    try:
-        snapshot = msgspec.json.decode(data, type=Snapshot)
-        policy = policies[snapshot.settings.scaling.policy]
-        snapshot.memory = msgspec.convert(snapshot.memory, policy.memory_type)
-    except (msgspec.MsgspecError, KeyError) as error:
-        raise BrokenJournal(f"not a snapshot of this version ({error})") from None
-    return snapshot
 
 
 def _tagged(value: AnyEvent | AnyCommand) -> bytes:

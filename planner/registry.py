@@ -21,15 +21,19 @@ class Row:
     Parameters
     ----------
     subscription : Subscription
-    covered_to : dict of str to int
-        For each of its datasets, the last update whose data this subscription was offered; one that
-        has no data yet is missing.
-    paused : bool
+    covered_to : dict of str to int, or None
+        While it is paused: for each of its datasets, the last update whose data it was offered; one
+        that had no data yet is missing. None while it is not: then it is offered each update, and
+        no update changes its row.
     """
 
     subscription: Subscription
-    covered_to: dict[str, int] = field(default_factory=dict)
-    paused: bool = False
+    covered_to: dict[str, int] | None = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether updates make no tasks of it."""
+        return self.covered_to is not None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,8 +52,7 @@ class Registry:
         self.state = state or RegistryState()
         self._keys: dict[str, int] = {}
         self._indexes: dict[str, SubscriptionIndex] = {}
-        # What the last row got that new ones mostly get as well, so that they share it.
-        self._covered: dict[str, int] = {}
+        # What the last row's first delivery was, which new ones mostly get as well.
         self._first: tuple[tuple[View, ...], dict[str, int], tuple[Selection, ...]] = ((), {}, ())
         listening: dict[str, list[tuple[int, Extent]]] = {}
         for key, row in self.state.rows.items():
@@ -93,14 +96,16 @@ class Registry:
             key = self.state.next_key
             self.state.next_key += 1
             self._keys[subscription.id] = key
+            before: dict[str, int] = {}
             row = self.state.rows[key] = Row(subscription=subscription)
         else:
             # Under the same key, for a page may hold it.
             row = self.state.rows[key]
+            before = self.offered(row)
             self._listen(key, row, listening=False)
             row.subscription = subscription
         self._listen(key, row, listening=True)
-        return self._begin(row)
+        return self._begin(row, before)
 
     def remove(self, subscription_id: str) -> bool:
         """Strike a subscription out; return whether there was one."""
@@ -118,7 +123,6 @@ class Registry:
             return False
         row = self.state.rows[key]
         self._listen(key, row, listening=False)
-        row.paused = True
         row.covered_to = self._newest_of(row)
         return True
 
@@ -128,15 +132,14 @@ class Registry:
         if key is None or not self.state.rows[key].paused:
             return ()
         row = self.state.rows[key]
-        row.paused = False
+        missed, row.covered_to = self.offered(row), None
         self._listen(key, row, listening=True)
         never = None if row.subscription.backfill else 0
-        missed, row.covered_to = row.covered_to, self._newest_of(row)
         return _selected(
             row.subscription,
             {
                 dataset: UpdateSpan(after=missed.get(dataset, never), upto=newest)
-                for dataset, newest in row.covered_to.items()
+                for dataset, newest in self._newest_of(row).items()
                 if missed.get(dataset, never) != newest
             },
         )
@@ -146,9 +149,12 @@ class Registry:
         row = self.row(subscription_id)
         if row is None:
             return ()
-        given = row.covered_to if row.paused else self._newest_of(row)
-        spans = {d: UpdateSpan(after=None, upto=number) for d, number in given.items()}
+        spans = {d: UpdateSpan(after=None, upto=n) for d, n in self.offered(row).items()}
         return _selected(row.subscription, spans)
+
+    def offered(self, row: Row) -> dict[str, int]:
+        """Return the last update of each dataset that a subscription was offered."""
+        return self._newest_of(row) if row.covered_to is None else row.covered_to
 
     def newest(self, dataset: str) -> int | None:
         """Return the number of a dataset's newest update, None before any data."""
@@ -160,11 +166,8 @@ class Registry:
         self.state.newest[dataset] = number
         if not first_data:
             return []
-        waiting = self._listening(dataset)
-        for key in waiting:
-            row = self.state.rows[key]
-            row.covered_to = self._shared({**row.covered_to, dataset: number})
-        return [key for key in waiting if self.state.rows[key].subscription.backfill]
+        rows = self.state.rows
+        return [key for key in self._listening(dataset) if rows[key].subscription.backfill]
 
     def matched(self, dataset: str, observations: Observations | None) -> Sequence[int]:
         """Return the keys of the subscriptions that an update concerns, increasing.
@@ -209,28 +212,20 @@ class Registry:
         datasets = (view.dataset for view in row.subscription.views)
         return {dataset: newest[dataset] for dataset in datasets if dataset in newest}
 
-    def _begin(self, row: Row) -> tuple[Selection, ...]:
+    def _begin(self, row: Row, before: Mapping[str, int]) -> tuple[Selection, ...]:
         """Note which datasets begin now; return what they hold already, where that is wanted."""
-        before, known = row.covered_to, self._newest_of(row)
-        backfill = row.subscription.backfill
-        if backfill and row.paused:
-            # What begins gets its first delivery when the subscription is resumed.
-            known = {dataset: newest for dataset, newest in known.items() if dataset in before}
-        row.covered_to = self._shared(
-            known | {d: number for d, number in before.items() if d in known}
-        )
+        known, backfill = self._newest_of(row), row.subscription.backfill
+        if row.paused:
+            if backfill:
+                # What begins gets its first delivery when the subscription is resumed.
+                known = {dataset: newest for dataset, newest in known.items() if dataset in before}
+            row.covered_to = known | {d: number for d, number in before.items() if d in known}
         begun = {d: newest for d, newest in known.items() if backfill and d not in before}
         views = row.subscription.views
         if views is not self._first[0] or begun != self._first[1]:
             spans = {d: UpdateSpan(after=None, upto=newest) for d, newest in begun.items()}
             self._first = views, begun, _selected(row.subscription, spans)
         return self._first[2]
-
-    def _shared(self, covered: dict[str, int]) -> dict[str, int]:
-        """Return such a table that many rows hold: it is replaced as a whole, never changed."""
-        if covered != self._covered:
-            self._covered = covered
-        return self._covered
 
 
 def _selected(subscription: Subscription, spans: Mapping[str, UpdateSpan]) -> tuple[Selection, ...]:

@@ -72,14 +72,42 @@ DELETE FROM outbox WHERE key = :key
 -- name: open_commands
 SELECT key, command FROM outbox WHERE place >= :first ORDER BY place
 
+-- name: keep_former_subscription
+INSERT INTO former_subscriptions (key, from_seq, until_seq, covered, document)
+SELECT key, from_seq, CAST(:seq AS BIGINT), covered, document FROM subscriptions
+WHERE id = :id AND from_seq < :seq
+
 -- name: put_subscription
-INSERT INTO subscriptions (id, version, owner, paused, document, made_at, changed_at)
-VALUES (:id, :version, :owner, :paused, :document, :at, :at)
+INSERT INTO subscriptions
+    (id, version, owner, paused, document, made_at, changed_at, key, from_seq, covered)
+VALUES (:id, :version, :owner, :paused, :document, :at, :at, :key, :seq, :covered)
 ON CONFLICT (id) DO UPDATE SET version = excluded.version, owner = excluded.owner,
-    paused = excluded.paused, document = excluded.document, changed_at = excluded.changed_at
+    paused = excluded.paused, document = excluded.document, changed_at = excluded.changed_at,
+    key = excluded.key, from_seq = excluded.from_seq, covered = excluded.covered
 
 -- name: remove_subscription
 DELETE FROM subscriptions WHERE id = :id
+
+-- name: number_subscription
+UPDATE subscriptions SET key = :key, from_seq = :seq, covered = :covered WHERE id = :id
+
+-- name: subscriptions_at
+SELECT key, covered, document FROM subscriptions WHERE key > :after AND from_seq <= :seq
+UNION ALL
+SELECT key, covered, document FROM former_subscriptions
+WHERE key > :after AND from_seq <= :seq AND until_seq > :seq
+ORDER BY key LIMIT :count
+
+-- name: count_subscriptions_at
+SELECT
+    (SELECT COUNT(*) FROM subscriptions WHERE key >= 0 AND from_seq <= :seq)
+    + (SELECT COUNT(*) FROM former_subscriptions WHERE from_seq <= :seq AND until_seq > :seq)
+
+-- name: former_subscriptions_until
+SELECT key, from_seq FROM former_subscriptions WHERE until_seq <= :seq LIMIT :count
+
+-- name: drop_former_subscription
+DELETE FROM former_subscriptions WHERE key = :key AND from_seq = :from_seq
 
 -- name: one_subscription
 SELECT id, version, owner, paused, document, made_at, changed_at FROM subscriptions WHERE id = :id

@@ -8,18 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any, TypeVar
+
+import msgspec
 
 from controller.errors import Fenced
 from controller.store.database import Connection, Database, Row
 from controller.store.named import queries
+from planner.errors import BrokenJournal
 from planner.journal import Header, decode_header, decode_step, encode_header
+from planner.keeping import Rows
+from planner.model import Subscription
+from planner.registry import Row as Standing
 
 PIECE_BYTES = 2**20
 """A snapshot is written in pieces of this size [bytes], some milliseconds each."""
 
 READ_LINES_MAX = 10_000
 """Lines of the journal held in memory at a time while it is replayed."""
+
+SUBSCRIPTIONS_AT_ONCE = 10_000
+"""Rows of subscriptions read at a time: some tens of milliseconds."""
+
+CHANGED_AT_ONCE = 1_000
+"""Rows changed or dropped in one transaction where no batch of the loop asks for it."""
 
 
 Listed = TypeVar("Listed")
@@ -36,7 +49,11 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A snapshot as it is kept: the state after step `seq`."""
+    """A snapshot as it is kept: the state after step `seq`.
+
+    The rows of subscriptions are not in it: the store finds those of any step since the last
+    snapshot (`Store.subscriptions`).
+    """
 
     seq: int
     build: str
@@ -156,6 +173,62 @@ class Store:
         before = ({"seq": kept.seq},)
         self.commit([Write(query="drop_snapshots_before", rows=before)])
         self.commit([Write(query="drop_pieces_before", rows=before)])
+        self._drop_former_subscriptions(kept.seq)
+
+    def subscriptions(self, seq: int) -> Rows:
+        """Yield key and row of the subscriptions that stood after a step, in order of arrival.
+
+        The step must be the last of a batch, and no older than the last snapshot. Rows may change
+        meanwhile: one that did is found among the former ones, under the same key.
+        """
+        asked = {"seq": seq, "after": -1, "count": SUBSCRIPTIONS_AT_ONCE}
+        while True:
+            with self.database.reading() as connection:
+                found = self._fetch(connection, "subscriptions_at", asked)
+            # One list is decoded much faster than its members one by one.
+            documents = "[" + ",".join(document for _, _, document in found) + "]"
+            wishes = msgspec.json.decode(documents, type=list[Subscription])
+            for (key, covered, _), wish in zip(found, wishes, strict=True):
+                yield key, Standing(subscription=wish, covered_to=_offered(covered))
+            if len(found) < SUBSCRIPTIONS_AT_ONCE:
+                return
+            asked["after"] = found[-1][0]
+
+    def number_subscriptions(self, rows: Rows, seq: int) -> None:
+        """Give rows of before schema 4 what a snapshot after a step needs of them."""
+        numbered = (
+            {"id": row.subscription.id, "key": key, "seq": seq, "covered": covered_text(row)}
+            for key, row in rows
+        )
+        while some := tuple(islice(numbered, CHANGED_AT_ONCE)):
+            self.commit([Write(query="number_subscription", rows=some)])
+
+    def check_subscriptions(self, seq: int, count: int) -> None:
+        """See that the rows are there that a snapshot after a step is about to leave out.
+
+        Raises
+        ------
+        BrokenJournal
+            There are more or fewer.
+        """
+        with self.database.reading() as connection:
+            ((found,),) = self._fetch(connection, "count_subscriptions_at", {"seq": seq})
+        if found != count:
+            raise BrokenJournal(
+                f"the store holds {found} subscriptions after step {seq}, the planner {count}",
+                fix="Restore a backup (`slackwater db restore`), and report how it came to this",
+            )
+
+    def _drop_former_subscriptions(self, seq: int) -> None:
+        """Drop versions that no snapshot asks for any more, some at a time."""
+        asked = {"seq": seq, "count": CHANGED_AT_ONCE}
+        while True:
+            with self.database.reading() as connection:
+                found = self._fetch(connection, "former_subscriptions_until", asked)
+            if not found:
+                return
+            rows = tuple({"key": key, "from_seq": from_seq} for key, from_seq in found)
+            self.commit([Write(query="drop_former_subscription", rows=rows)])
 
     def lines(self, after: int, upto: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield number and line of the journal's steps behind one, up to another, in order."""
@@ -210,3 +283,12 @@ def header_write(seq: int, header: Header) -> Write:
     """Return what states the header in force from a step on."""
     text = encode_header(header).decode().rstrip("\n")
     return Write(query="add_header", rows=({"seq": seq, "header": text},))
+
+
+def covered_text(row: Standing) -> str:
+    """Return what a subscription was offered when it was paused, as it stands in its row."""
+    return "" if row.covered_to is None else msgspec.json.encode(row.covered_to).decode()
+
+
+def _offered(covered: str) -> dict[str, int] | None:
+    return msgspec.json.decode(covered, type=dict[str, int]) if covered else None

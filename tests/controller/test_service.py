@@ -26,15 +26,8 @@ from planner.events import (
     SubscriptionAdded,
     Ticked,
 )
-from planner.journal import (
-    Header,
-    Step,
-    decode_header,
-    decode_snapshot,
-    encode_snapshot,
-    read_steps,
-    replay,
-)
+from planner.journal import Header, Step, decode_header, read_steps, replay
+from planner.keeping import decode_snapshot, encode_snapshot
 from planner.settings import DispatchSettings, PlannerSettings, ScalingSettings
 from tests.planner.building import OFFER, archive_stands, cut, finished, subscription
 

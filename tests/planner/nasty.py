@@ -42,7 +42,8 @@ from planner.events import (
     TaskCut,
     Ticked,
 )
-from planner.journal import decode_snapshot, decode_step, encode_snapshot, encode_step
+from planner.journal import decode_step, encode_step
+from planner.keeping import decode_snapshot, encode_snapshot
 from planner.lifecycle import NodeState
 from planner.model import Selection
 from planner.registry import Row
@@ -186,7 +187,7 @@ class World:
 
     def covered_to(self, name: str, dataset: str) -> int | None:
         """Return the last update that a subscription was offered, as the books have it."""
-        return self._row(name).covered_to.get(dataset)
+        return self.planner.books.registry.offered(self._row(name)).get(dataset)
 
     def _row(self, name: str) -> Row:
         rows = self.planner.books.registry.state.rows.values()

@@ -12,7 +12,7 @@ from planner.commands import (
 )
 from planner.core import Planner
 from planner.events import NodeDrainRequested, NodeReady, NodeRemovalRequested, NodeRemoved, Ticked
-from planner.journal import decode_snapshot, encode_snapshot
+from planner.keeping import decode_snapshot, encode_snapshot
 from planner.scaling.policy import BUILT_IN
 from planner.settings import PlannerSettings
 from tests.planner.building import every, feed, finished, node_up, one, opened, opened_task

@@ -14,7 +14,7 @@ from planner.commands import RunPart
 from planner.core import Planner
 from planner.events import Ticked
 from planner.evidence import OWN_MIN, SHARED_MIN, Evidence, Spread
-from planner.journal import decode_snapshot, encode_snapshot
+from planner.keeping import decode_snapshot, encode_snapshot
 from tests.planner.building import every, feed, finished, node_up, opened, opened_task
 
 FAR_APART = Spread(shared2=0.64, own2=0.01)

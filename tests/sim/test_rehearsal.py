@@ -20,7 +20,7 @@ from planner.events import (
     TaskCut,
     Ticked,
 )
-from planner.journal import decode_snapshot, encode_snapshot
+from planner.keeping import decode_snapshot, encode_snapshot
 from planner.model import Features, PartSpec
 from planner.results import Results
 from planner.settings import PlannerSettings

@@ -12,14 +12,8 @@ import planner.steering
 from planner.core import Planner
 from planner.events import NodeRefused
 from planner.fleet import Fleet, Node, Roll
-from planner.journal import (
-    Header,
-    decode_snapshot,
-    encode_snapshot,
-    encode_step,
-    read_steps,
-    replay,
-)
+from planner.journal import Header, encode_step, read_steps, replay
+from planner.keeping import decode_snapshot, encode_snapshot
 from planner.lifecycle import NodeState
 from planner.scaling.view import Release
 from sim.checkers import Breach

@@ -8,7 +8,8 @@ from planner.commands import ProvisionNode
 from planner.core import Planner
 from planner.durations import BootTimes
 from planner.events import FleetPlanned, OffersChanged, Ticked
-from planner.journal import decode_snapshot, decode_step, encode_snapshot, encode_step
+from planner.journal import decode_step, encode_step
+from planner.keeping import decode_snapshot, encode_snapshot
 from planner.model import FleetPlan, NodeOffer, PlannedStep
 from planner.ranking import Waiting
 from planner.scaling.lookahead import LookaheadPolicy, offers_in_time
