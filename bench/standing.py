@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from bench.restoring import restoring
 from bench.serving import DATASET, NOW, OFFER, _outcome, _service, restart
 from controller.api.app import api
 from controller.api.door import Door
@@ -46,6 +47,7 @@ def measure() -> dict[str, float]:
     """Return the figures at small sizes."""
     return {
         **_apart("restart", WAITING),
+        **_apart("restoring", SUBSCRIPTIONS, TASKS),
         **_apart("many", SUBSCRIPTIONS, TASKS),
         **_apart("listing", CLIENTS),
     }
@@ -271,7 +273,7 @@ async def _clients(url: str, count: int) -> float:
     return pages / (time.perf_counter() - began)
 
 
-PARTS = {"restart": _restart, "many": _many, "listing": _listing}
+PARTS = {"restart": _restart, "restoring": restoring, "many": _many, "listing": _listing}
 
 
 def main(arguments: list[str]) -> None:
@@ -286,6 +288,7 @@ def main(arguments: list[str]) -> None:
     sizes = [int(each) for each in arguments] or [1_000_000, 100_000]
     for name, value in (
         _apart("restart", sizes[1])
+        | _apart("restoring", *sizes[:2])
         | _apart("many", *sizes[:2])
         | _apart("listing", *sizes[2:3] or [CLIENTS])
     ).items():

@@ -20,11 +20,15 @@ def set_aside() -> None:
 
 @contextmanager
 def no_search() -> Iterator[None]:
-    """Search for nothing inside the block: millions of objects come, and none of them goes."""
+    """Search for nothing inside the block: millions of objects come, and none of them goes.
+
+    They are set aside unsearched, or the first search afterwards would look at each of them.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if was_enabled:
             gc.enable()

@@ -149,9 +149,9 @@ class Recorder:
             raise
         return recovered.planner, tuple(c for c in recovered.commands if key_of(c) in unbegun)
 
-    def is_known(self, message_id: str) -> bool:
-        """Tell whether a message from outside was taken in already."""
-        return self.store.knows(message_id)
+    def known(self, message_ids: Sequence[str]) -> set[str]:
+        """Return which messages from outside were taken in already."""
+        return self.store.known(message_ids)
 
     def append(self, planner: Planner, steps: Sequence[Step], messages: Iterable[str]) -> None:
         """Write a batch that a planner has taken in, and return when it is durable.

@@ -140,8 +140,8 @@ Mend = Callable[[], tuple[Planner, Sequence[AnyCommand]]]
 class Record(Protocol):
     """Where the loop writes what happened, before anything is acted on."""
 
-    def is_known(self, message_id: str) -> bool:
-        """Tell whether a message from outside was taken in already."""
+    def known(self, message_ids: Sequence[str]) -> set[str]:
+        """Return which messages from outside were taken in already."""
 
     def append(self, planner: Planner, steps: Sequence[Step], messages: Sequence[str]) -> None:
         """Write a batch that the planner has taken in, and return when it is durable.
@@ -185,9 +185,9 @@ class JournalFile:
             self.close()
             raise
 
-    def is_known(self, message_id: str) -> bool:
+    def known(self, message_ids: Sequence[str]) -> set[str]:
         """Tell that no message was taken in before: a run has none from outside."""
-        return False
+        return set()
 
     def append(self, planner: Planner, steps: Sequence[Step], messages: Sequence[str]) -> None:
         """Write steps and return when they are durable."""
@@ -338,11 +338,12 @@ class Service:
 
     def _unknown(self, letters: Sequence[Letter]) -> list[Letter]:
         """Leave out messages that were taken in before."""
-        seen: set[str] = set()
+        names = [letter.message_id for letter in letters if letter.message_id]
+        seen = self._record.known(names) if names else set()
         fresh: list[Letter] = []
         for letter in letters:
             name = letter.message_id
-            if not name or (name not in seen and not self._record.is_known(name)):
+            if not name or name not in seen:
                 seen.add(name)
                 fresh.append(letter)
         return fresh

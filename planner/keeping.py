@@ -7,7 +7,7 @@ are written without the names of fields: there may be a hundred thousand of them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any, get_type_hints
@@ -226,48 +226,58 @@ def _decoded(data: bytes, rows: Rows) -> Snapshot:
     former = {(key, wish.version): wish for key, wish in written.former}
     snapshot = written.books
     snapshot.registry.rows = standing
-    snapshot.tasks = list(_tasks(_tasks_decoder.decode(written.tasks), standing, former))
+    reader = _Reader(standing, former)
+    snapshot.tasks = [reader.task(each) for each in _tasks_decoder.decode(written.tasks)]
     return snapshot
 
 
-def _tasks(
-    records: Iterable[tuple[Any, ...]],
-    rows: Mapping[int, Row],
-    former: Mapping[tuple[int, int], Subscription],
-) -> Iterator[Task]:
-    for record in records:
+class _Reader:
+    """Makes tasks of their records; what is equal in many of them becomes one object."""
+
+    def __init__(
+        self, rows: Mapping[int, Row], former: Mapping[tuple[int, int], Subscription]
+    ) -> None:
+        self._rows, self._former = rows, former
+        self._spans: dict[tuple[int | None, int], UpdateSpan] = {}
+        self._boxes: dict[tuple[float, ...], Box] = {}
+        self._periods: dict[tuple[float | None, ...], Period] = {}
+
+    def task(self, record: tuple[Any, ...]) -> Task:
         told = dict(zip(_TASK.names, record, strict=True))
         key, version = told["subscription"]
-        subscription = rows[key].subscription
+        subscription = self._rows[key].subscription
         if subscription.version != version:
-            subscription = former[key, version]
-        selections = tuple(
-            Selection(
-                view=subscription.views[place],
-                updates=UpdateSpan(after=after, upto=upto),
-                place=place,
-            )
-            for place, after, upto in told["selections"]
-        )
+            subscription = self._former[key, version]
+        selections = tuple([self._selection(subscription, *each) for each in told["selections"]])
         told["subscription"], told["selections"] = subscription, selections
-        told["parts"] = [_part(each, selections) for each in told["parts"]]
-        yield Task(**told)
+        told["parts"] = [self._part(each, selections) for each in told["parts"]]
+        return Task(**told)
 
+    def _selection(
+        self, subscription: Subscription, place: int, after: int | None, upto: int
+    ) -> Selection:
+        updates = self._spans.get((after, upto))
+        if updates is None:
+            updates = self._spans[after, upto] = UpdateSpan(after=after, upto=upto)
+        return Selection(view=subscription.views[place], updates=updates, place=place)
 
-def _part(record: tuple[Any, ...], selections: tuple[Selection, ...]) -> Part:
-    told = dict(zip(_PART.names, record, strict=True))
-    extent = told["extent"]
-    told["extent"] = (
-        selections[told["selection"]].view.extent if extent is None else _extent(extent)
-    )
-    told["features"] = Features(**dict(zip(_FEATURES.names, told["features"], strict=True)))
-    return Part(**told)
+    def _part(self, record: tuple[Any, ...], selections: tuple[Selection, ...]) -> Part:
+        told = dict(zip(_PART.names, record, strict=True))
+        extent = told["extent"]
+        whole = selections[told["selection"]].view.extent
+        told["extent"] = whole if extent is None else self._extent(*extent)
+        told["features"] = Features(**dict(zip(_FEATURES.names, told["features"], strict=True)))
+        return Part(**told)
 
-
-def _extent(record: tuple[Any, ...]) -> Extent:
-    box, period, parameters = record
-    return Extent(
-        box=Box(**dict(zip(_BOX.names, box, strict=True))),
-        period=Period(**dict(zip(_PERIOD.names, period, strict=True))),
-        parameters=parameters,
-    )
+    def _extent(
+        self,
+        edges: tuple[float, ...],
+        ends: tuple[float | None, ...],
+        parameters: tuple[str, ...],
+    ) -> Extent:
+        box, period = self._boxes.get(edges), self._periods.get(ends)
+        if box is None:
+            box = self._boxes[edges] = Box(**dict(zip(_BOX.names, edges, strict=True)))
+        if period is None:
+            period = self._periods[ends] = Period(**dict(zip(_PERIOD.names, ends, strict=True)))
+        return Extent(box=box, period=period, parameters=parameters)

@@ -39,8 +39,11 @@ class Database(Protocol):
     def transaction(self) -> AbstractContextManager[Connection]:
         """Write: all of the block or nothing of it, and durable when it has ended."""
 
-    def reading(self) -> AbstractContextManager[Connection]:
-        """Read a consistent state, from any thread; a writer neither waits nor is waited for."""
+    def reading(self, *, urgent: bool = False) -> AbstractContextManager[Connection]:
+        """Read a consistent state, from any thread; a writer neither waits nor is waited for.
+
+        What is urgent does not wait for those that list either, however many there are.
+        """
 
     def hold(self) -> bool:
         """Try to hold the database until the end of this process; tell whether nobody else does."""

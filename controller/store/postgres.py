@@ -63,9 +63,7 @@ class PostgresDatabase:
         self._writing = threading.Lock()
         self._writer: psycopg.Connection | None = None
         self._holder: psycopg.Connection | None = None
-        self._readers: queue.SimpleQueue[psycopg.Connection | None] = queue.SimpleQueue()
-        for _ in range(READERS_MAX):
-            self._readers.put(None)
+        self._readers, self._urgent = _pool(READERS_MAX), _pool(1)
         with self._faults_named():
             self._writer = self._connect()
 
@@ -78,9 +76,13 @@ class PostgresDatabase:
                 yield _Postgres(writer)
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Read a consistent state, from any thread; a writer neither waits nor is waited for."""
-        reader = self._readers.get()
+    def reading(self, *, urgent: bool = False) -> Iterator[Connection]:
+        """Read a consistent state, from any thread; a writer neither waits nor is waited for.
+
+        What is urgent has a connection of its own, or it would wait for those that list.
+        """
+        pool = self._urgent if urgent else self._readers
+        reader = pool.get()
         try:
             with self._faults_named():
                 if reader is None or reader.closed or reader.broken:
@@ -90,7 +92,7 @@ class PostgresDatabase:
                 with reader.transaction():
                     yield _Postgres(reader)
         finally:
-            self._readers.put(reader)
+            pool.put(reader)
 
     def hold(self) -> bool:
         """Try to hold the database until the end of this process; tell whether nobody else does.
@@ -108,7 +110,7 @@ class PostgresDatabase:
     def close(self) -> None:
         """Close all connections, and let go."""
         readers = [self._readers.get() for _ in range(READERS_MAX)]
-        for connection in (self._writer, *readers):
+        for connection in (self._writer, self._urgent.get(), *readers):
             if connection is not None:
                 connection.close()
 
@@ -135,6 +137,17 @@ class PostgresDatabase:
         except psycopg.Error as error:
             what, fix, retry = _meaning(error)
             raise StorageError(f"store {self.name} {what}", fix=fix, retry=retry) from error
+
+
+_Pool = queue.SimpleQueue[psycopg.Connection | None]
+"""Connections that are free; None is one that is yet to be made."""
+
+
+def _pool(size: int) -> _Pool:
+    pool: _Pool = queue.SimpleQueue()
+    for _ in range(size):
+        pool.put(None)
+    return pool
 
 
 def _meaning(error: psycopg.Error) -> tuple[str, str, bool]:

@@ -59,6 +59,9 @@ INSERT INTO inbox (id, taken_at) VALUES (:id, :taken_at)
 -- name: find_message
 SELECT 1 FROM inbox WHERE id = :id
 
+-- name: find_messages
+SELECT id FROM inbox WHERE id IN (:ids)
+
 -- name: forget_messages
 DELETE FROM inbox WHERE taken_at < :before
 

@@ -17,6 +17,10 @@ from controller.store.database import Connection, Row
 BUSY_S_MAX = 10.0
 """A writer waits so long for another process, such as a backup, to let go of the file [s]."""
 
+LOG_BYTES_MAX = 64 * 2**20
+"""The write-ahead log is cut back to this size [bytes] once all of it is in the file: a long read,
+such as a backup, lets it grow, and its disk space would never be given back."""
+
 VERSION_TABLE = "schema_version"
 """Stands in every store, whatever its schema (`controller.store.schema`)."""
 
@@ -53,6 +57,7 @@ class SqliteDatabase:
             _refuse_foreign(self._writer, path)
             self._writer.execute("PRAGMA journal_mode = WAL")
             self._writer.execute("PRAGMA synchronous = FULL")
+            self._writer.execute(f"PRAGMA journal_size_limit = {LOG_BYTES_MAX}")
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -68,8 +73,8 @@ class SqliteDatabase:
                 raise
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Read a consistent state, from any thread; a writer neither waits nor is waited for."""
+    def reading(self, *, urgent: bool = False) -> Iterator[Connection]:
+        """Read a consistent state, from any thread; nobody waits for anybody, urgent or not."""
         with faults_named(self.path):
             reader = self._reader()
             try:

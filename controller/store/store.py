@@ -6,7 +6,7 @@ transaction asks for its own epoch first: a service that was taken for dead can 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any, TypeVar
@@ -30,6 +30,9 @@ READ_LINES_MAX = 10_000
 
 SUBSCRIPTIONS_AT_ONCE = 10_000
 """Rows of subscriptions read at a time: some tens of milliseconds."""
+
+MESSAGES_AT_ONCE = 1_024
+"""Ids of messages in one query: databases take some thousands of parameters."""
 
 CHANGED_AT_ONCE = 1_000
 """Rows changed or dropped in one transaction where no batch of the loop asks for it."""
@@ -124,7 +127,7 @@ class Store:
 
     def lease(self) -> tuple[int, str, int]:
         """Return epoch, holder and beats of the lease."""
-        with self.database.reading() as connection:
+        with self.database.reading(urgent=True) as connection:
             ((epoch, holder, beat),) = self._fetch(connection, "read_lease")
         return int(epoch), str(holder), int(beat)
 
@@ -261,6 +264,20 @@ class Store:
         with self.database.reading() as connection:
             return bool(self._fetch(connection, "find_message", {"id": message_id}))
 
+    def known(self, message_ids: Sequence[str]) -> set[str]:
+        """Return which messages from outside were taken in already, of a batch of them.
+
+        It is for the loop: one query, that waits for nobody who lists.
+        """
+        found: set[str] = set()
+        for first in range(0, len(message_ids), MESSAGES_AT_ONCE):
+            asked = listed(message_ids[first : first + MESSAGES_AT_ONCE])
+            names = ", ".join(f":{name}" for name in asked)
+            query = self._queries["find_messages"].replace(":ids", names)
+            with self.database.reading(urgent=True) as connection:
+                found.update(str(name) for (name,) in connection.fetch(query, asked))
+        return found
+
     # --- listings
 
     def rows(self, query: str, kind: type[Listed], row: Row) -> list[Listed]:
@@ -283,6 +300,15 @@ def header_write(seq: int, header: Header) -> Write:
     """Return what states the header in force from a step on."""
     text = encode_header(header).decode().rstrip("\n")
     return Write(query="add_header", rows=({"seq": seq, "header": text},))
+
+
+def listed(values: Sequence[str]) -> dict[str, str]:
+    """Return values as parameters of a list, the last repeated until they are a power of two.
+
+    So there are a dozen statements for a database to prepare, instead of one for each length.
+    """
+    size = 1 << (len(values) - 1).bit_length()
+    return {f"v{n}": values[min(n, len(values) - 1)] for n in range(size)}
 
 
 def covered_text(row: Standing) -> str:

@@ -43,11 +43,11 @@ class Flaky(SqliteDatabase):
             raise StorageError("the connection was lost")
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, *, urgent: bool = False) -> Iterator[Connection]:
         if self.blind:
             self.blind -= 1
             raise StorageError("the database is away")
-        with super().reading() as connection:
+        with super().reading(urgent=urgent) as connection:
             yield connection
 
 
