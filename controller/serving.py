@@ -39,7 +39,7 @@ from controller.store.store import Store
 from controller.wiring import Folders, Hands, hands
 from planner.commands import AnyCommand, ProvisionNode, RemoveNode, RunPart
 from planner.core import Planner
-from planner.errors import SlackwaterError
+from planner.errors import BrokenJournal, SlackwaterError
 from planner.events import (
     AnyEvent,
     AttemptLost,
@@ -374,7 +374,7 @@ def wind_down(standing: Standing, drain_s_max: float) -> None:
     try:
         recorder.tidy(service.planner)
         recorder.keep_snapshot(service.planner.snapshot(), recorder.seq)
-    except StorageError as fault:
+    except (StorageError, BrokenJournal) as fault:
         # The journal holds all of it: the next service replays what a snapshot would have spared.
         _log.error("no snapshot was kept: %s", fault)
     if not any(node.running for node in service.planner.books.fleet.nodes.values()):

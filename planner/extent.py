@@ -71,6 +71,8 @@ class Box:
 
     def __post_init__(self) -> None:
         """Refuse boxes that hold nothing or lie off the globe."""
+        if -180 <= self.west < self.east <= 180 and -90 <= self.south < self.north <= 90:
+            return  # So are most, and a restart makes a million of them.
         if not all(map(math.isfinite, (self.west, self.south, self.east, self.north))):
             raise InvalidExtent(f"box {self} has an edge that is not a finite number")
         if not (-180 <= self.west <= 180 and -180 <= self.east <= 180):
@@ -191,6 +193,8 @@ class Period:
 
     def __post_init__(self) -> None:
         """Refuse intervals that hold nothing or end at no instant."""
+        if self.start_at is None and self.end_at is None:
+            return
         ends = [end for end in (self.start_at, self.end_at) if end is not None]
         if not all(map(math.isfinite, ends)):
             raise InvalidExtent("a period has an end that is no instant", fix="Leave open ends out")

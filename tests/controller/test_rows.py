@@ -71,6 +71,7 @@ def order(one: Life, folder: Path) -> Order:
         epoch=one.store.epoch,
         upto=one.recorder.seq,
         archive=str(folder),
+        at=NOW,
     )
 
 
