@@ -161,10 +161,26 @@ class NodeListing:
 class NodeProvider(Protocol):
     """Creates, lists and deletes nodes, each found again by our own id (a tag, never memory)."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return what messages call it."""
+
+    @property
+    def calls_max(self) -> int:
+        """Return how many calls may be made at the same time, from as many threads."""
+
+    @property
+    def poll_s(self) -> float:
+        """Return the pause between two listings that suits it [s]."""
 
     def describe(self) -> tuple[NodeOffer, ...]:
-        """Return the node types that can be created now, and how many more of each."""
+        """Return the node types that can be created now, and how many more of each.
+
+        Raises
+        ------
+        controller.errors.NodeError
+            It cannot be told, or a type is none that can be had here.
+        """
 
     def create(self, node_id: str, node_type: str, workers: int) -> None:
         """Begin to create a node; a node that stands already under this id is left as it is.
@@ -183,6 +199,15 @@ class NodeProvider(Protocol):
 
     def delete(self, node_id: str) -> bool:
         """Ask for a node's end; return True once it is not found any more."""
+
+    def close(self, *, end: bool | None = None) -> None:
+        """Stop providing.
+
+        Parameters
+        ----------
+        end : bool, optional
+            Delete all nodes first; by default, unless they outlive their service.
+        """
 
 
 class Application(Protocol):

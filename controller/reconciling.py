@@ -91,6 +91,7 @@ def reconcile(
     attempts: Iterable[AttemptListing],
     workers: Mapping[str, int],
     promised: Promised = Promised(),
+    silent: Collection[str] = (),
 ) -> Reconciled:
     """Return what has to be told and done so that planner and world agree.
 
@@ -110,11 +111,15 @@ def reconcile(
         Joined workers of each node, as the engine lists them.
     promised : Promised, optional
         What will be carried out again anyway.
+    silent : collection of str, optional
+        Node types of which nothing is listed because their provider did not answer: those nodes
+        are taken for what they were.
     """
     nodes, listings = tuple(fleet), {each.node_id: each for each in listed}
     running, known = tuple(running), {(each.part_id, each.attempt) for each in attempts}
     leaving = [node.id for node in nodes if node.state is NodeLife.REMOVING]
-    fates = [fate for node in nodes for fate in _fates(node, listings, promised, at)]
+    heard_of = [node for node in nodes if node.offer.node_type not in silent]
+    fates = [fate for node in heard_of for fate in _fates(node, listings, promised, at)]
     gone = {event.node_id for event in fates}
     staying = [node for node in nodes if node.id not in gone]
     return Reconciled(
@@ -124,12 +129,20 @@ def reconcile(
             *_losses(running, gone, known | promised.attempts, at),
         ),
         standing=tuple(
-            node.id for node in staying if node.id not in leaving and node.id in listings
+            node.id
+            for node in staying
+            if node.id not in leaving
+            and (node.id in listings or _is_unheard_of(node, promised, silent))
         ),
         leaving=tuple(node_id for node_id in leaving if node_id not in gone),
         orphans=tuple(sorted(listings.keys() - {node.id for node in nodes})),
         strays=tuple(sorted(known - {(each.part_id, each.attempt) for each in running})),
     )
+
+
+def _is_unheard_of(node: Node, promised: Promised, silent: Collection[str]) -> bool:
+    """Tell whether a node may well stand though nothing lists it."""
+    return node.offer.node_type in silent and node.id not in promised.nodes
 
 
 def _fates(

@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -270,22 +270,27 @@ def _resume(
 ) -> None:
     """Tell the planner what changed while nobody looked, and carry out what was under way."""
     books = recovered.planner.books
-    attempts = acting.engine.attempts()
+    attempts, heard = acting.engine.attempts(), acting.nodes.hear()
+    for fault in heard.faults:
+        _log.error("provider %s; its nodes are left as they are until it answers", fault)
     found = reconcile(
         at=now,
         fleet=books.fleet.nodes.values(),
         running=running_attempts(books),
-        listed=acting.nodes.list_nodes(),
+        listed=heard.nodes,
         attempts=attempts,
         workers=acting.engine.workers(),
         promised=promised(c for c in recovered.commands if is_wanted(c, books)),
+        silent=heard.silent,
     )
-    _clear_away(found, acting)
+    _clear_away(
+        found, acting, {node.id: node.offer.node_type for node in books.fleet.nodes.values()}
+    )
     events: list[AnyEvent] = list(found.events)
     if settings.planner != recovered.planner.settings:
         events.append(SettingsChanged(at=now, settings=settings.planner))
     service.handle([Letter(event=event) for event in events], now)
-    offers = OffersChanged(at=now, offers=acting.nodes.describe())
+    offers = OffersChanged(at=now, offers=acting.keeper.offers(heard))
     service.handle([Letter(event=offers)], now)
     books = service.planner.books
     carried = {(each.part_id, each.attempt) for each in attempts}
@@ -296,9 +301,9 @@ def _resume(
     )
 
 
-def _clear_away(found: Reconciled, acting: Hands) -> None:
+def _clear_away(found: Reconciled, acting: Hands, node_types: Mapping[str, str]) -> None:
     """Have removed and stopped what belongs to nobody, and the rest watched over."""
-    acting.keeper.expect(found.standing, found.leaving)
+    acting.keeper.expect(found.standing, found.leaving, node_types)
     for orphan in found.orphans:
         _log.warning("node %s belongs to nobody and is removed", orphan)
         acting.keeper.carry_out(RemoveNode(node_id=orphan, reason="it belongs to nobody"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from controller.authority import Authority
@@ -19,17 +20,20 @@ from controller.destinations import Destinations
 from controller.dispatcher import Dispatcher
 from controller.engines.connection import Listening
 from controller.engines.dask import DaskEngine
+from controller.errors import NodeError, NodeFault
 from controller.history import Histories
 from controller.nodes.keeper import NodeKeeper
-from controller.nodes.process import ProcessNodes, ProcessNodeType
-from controller.ports import Application, Dataset, Report
+from controller.nodes.opening import Ground, open_providers, service_id
+from controller.nodes.several import Heard, SeveralProviders
+from controller.ports import Dataset, Report
 from controller.service import Inbox, JournalFile, Service, Watch
 from planner.commands import AnyCommand
 from planner.core import Planner
 from planner.events import AnyEvent, OffersChanged
 from planner.journal import Header
-from planner.model import NodeOffer
 from planner.scaling.catalogue import Policies
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +59,10 @@ def working_folders(parent: Path | None = None) -> Iterator[Folders]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
-    """Those who act: the engine, the provider of nodes, who keeps them, who carries out."""
+    """Those who act: the engine, the providers of nodes, who keeps them, who carries out."""
 
     engine: DaskEngine
-    nodes: ProcessNodes
+    nodes: SeveralProviders
     keeper: NodeKeeper
     dispatcher: Dispatcher
 
@@ -100,10 +104,21 @@ def hands(
         ends.callback(engine.close)
         applications = {name: dataset.application for name, dataset in datasets.items()}
         orphan_s = settings.engine.orphan_s if outlive else None
-        nodes = _process_nodes(settings, engine, folders, applications.values(), orphan_s)
+        nodes = open_providers(
+            settings,
+            Ground(
+                near=engine.near,
+                connection=engine.connection,
+                folder=folders.nodes,
+                reachable_urls=(str(folders.fragments),),
+                preload=tuple(dict.fromkeys(a.extract.__module__ for a in applications.values())),
+                orphan_s=orphan_s,
+                service_id=service_id(folders.parent),
+            ),
+        )
         hung.nodes = nodes
         ends.callback(nodes.close)
-        keeper = NodeKeeper(nodes, report)
+        keeper = NodeKeeper(nodes, report, is_ours=is_ours)
         ends.callback(keeper.close)
         dispatcher = Dispatcher(
             applications=applications,
@@ -148,7 +163,9 @@ def running_service(
                 report=inbox.put,
             )
         )
-        inbox.put(OffersChanged(at=now(), offers=acting.nodes.describe()))
+        heard = acting.nodes.hear()
+        _refuse_no_nodes(heard)
+        inbox.put(OffersChanged(at=now(), offers=acting.keeper.offers(heard)))
         planner = Planner(settings.planner, Policies())
 
         def see(event: AnyEvent, commands: list[AnyCommand]) -> None:
@@ -182,37 +199,20 @@ def listening(settings: EngineSettings) -> Listening:
 class _HungWorkers:
     """Lets the engine, which comes first, have workers killed by the nodes, which come second."""
 
-    nodes: ProcessNodes | None = None
+    nodes: SeveralProviders | None = None
 
     def kill(self, worker_name: str) -> None:
         if self.nodes:
             self.nodes.kill_worker(worker_name)
 
 
-def offers(settings: Settings) -> tuple[NodeOffer, ...]:
-    """Return what the node types of the settings offer while no node stands."""
-    return tuple(node_type.offer(standing=0) for node_type in _node_types(settings))
-
-
-def _node_types(settings: Settings) -> list[ProcessNodeType]:
-    told = {name: asdict(each) for name, each in settings.nodes.items()}
-    for each in told.values():
-        del each["power_w"]  # No provider needs to know it: it is for reports.
-    return [ProcessNodeType(name=name, **each) for name, each in told.items()]
-
-
-def _process_nodes(
-    settings: Settings,
-    engine: DaskEngine,
-    folders: Folders,
-    applications: Iterable[Application],
-    orphan_s: float | None,
-) -> ProcessNodes:
-    return ProcessNodes(
-        engine.near,
-        node_types=_node_types(settings),
-        folder=folders.nodes,
-        preload=tuple(dict.fromkeys(each.extract.__module__ for each in applications)),
-        reachable_urls=(str(folders.fragments),),
-        orphan_s=orphan_s,
-    )
+def _refuse_no_nodes(heard: Heard) -> None:
+    """Refuse to wait for nodes that nobody offers; where some do, those are made use of."""
+    for fault in heard.faults:
+        _log.warning("provider %s", fault)
+    if heard.faults and not heard.offers:
+        raise NodeError(
+            f"no provider of nodes answers: {'; '.join(heard.faults)}",
+            fault=NodeFault.RETRY,
+            fix="`slackwater doctor` tells more",
+        )

@@ -25,8 +25,9 @@ from controller.config.subscriptions import read_subscriptions
 from controller.demo.load import PROFILES, GivenLoad, Load, OwnLoad
 from controller.destinations import Destinations
 from controller.job import Job, beliefs, open_job, opening, run
+from controller.nodes.opening import offers
 from controller.ownership import check_names
-from controller.wiring import offers, working_folders
+from controller.wiring import working_folders
 from planner.durations import DEFAULT_COSTS
 from planner.errors import SlackwaterError
 from planner.events import AnyEvent, OffersChanged

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import fsspec
@@ -26,6 +27,7 @@ from controller.delivery import fault_of_folder
 from controller.destinations import Destinations, without_user
 from controller.engines.launch import listens_at, recorded, reserve_port
 from controller.errors import ApiError, DeliveryError
+from controller.nodes.opening import Ground, NoConnection, open_provider
 from controller.ownership import check_names
 from controller.store.backup import is_begun
 from controller.store.opening import opened
@@ -55,6 +57,8 @@ EXTRAS = {
     "sftp": ("paramiko",),
     "http": ("aiohttp",),
     "formats": ("pyarrow", "zarr"),
+    "libcloud": ("libcloud",),
+    "kubernetes": ("kubernetes",),
 }
 """What each optional extra brings."""
 
@@ -212,6 +216,36 @@ def _taken(allowed: Destinations, root: str) -> str:
     return "may be written to" if scheme == "file" else f"{scheme} tells only when it is written to"
 
 
+def _providers(patient: Patient) -> Iterator[Finding]:
+    """Ask each provider what it offers: so credentials, node types and limits are tried."""
+    settings = patient.settings
+    with TemporaryDirectory(prefix="slackwater-") as folder:
+        ground = Ground(
+            near=NoConnection(),
+            connection=NoConnection(),
+            folder=Path(folder) / "nodes",
+            reachable_urls=(),
+            preload=(),
+            orphan_s=None,
+            service_id="",
+        )
+        for name in settings.providers:
+            yield from _kept(f"provider {name}", partial(_offered, settings, name, ground))
+
+
+def _offered(settings: Settings, name: str, ground: Ground) -> Iterator[Finding]:
+    provider = open_provider(settings, name, ground)
+    found = provider.describe()
+    what = f"provider {name}"
+    if not found:
+        fix = f"Add one to nodes, with provider: {name}"
+        yield Finding(what=what, ok=True, told="has no node type", fix=fix)
+    for offer in found:
+        words = f"{offer.nodes_max} more of {offer.node_type} can be had"
+        fix = "" if offer.nodes_max else "Its quota is used up: free some, or have it raised"
+        yield Finding(what=what, ok=offer.nodes_max > 0, told=words, fix=fix)
+
+
 def _clock(_: Patient) -> str:
     """Tell whether the clock was ever set, and stands while we look."""
     began, ticks = time.time(), time.monotonic()
@@ -281,6 +315,7 @@ def _extras(patient: Patient) -> Iterator[Finding]:
     wanted = {NEEDED_BY[scheme] for scheme in schemes if scheme in NEEDED_BY}
     if settings.store.url:
         wanted.add("postgres")
+    wanted |= {each.kind for each in settings.providers.values() if each.kind in EXTRAS}
     for extra in sorted(wanted - set(there)):
         fix = f"pip install 'slackwater[{extra}]'"
         yield Finding(what=f"extra {extra}", ok=False, told="is needed and not there", fix=fix)
@@ -292,6 +327,7 @@ _LOOKS: dict[str, Callable[[Patient], str | Iterator[Finding]]] = {
     "store": _store,
     "archives": _archives,
     "destinations": _destinations,
+    "providers": _providers,
     "clock": _clock,
     "port": _port,
     "engine": _engine,

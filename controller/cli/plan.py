@@ -25,8 +25,9 @@ from controller.config.subscriptions import read_subscriptions
 from controller.cutting import CuttingProcess
 from controller.destinations import without_user
 from controller.job import Job, beliefs, histories_of, open_job
+from controller.nodes.opening import offers
 from controller.ownership import check_names
-from controller.wiring import destinations_of, offers, working_folders
+from controller.wiring import destinations_of, working_folders
 from partitioners.catalogue import BUILT_IN, Partitioners
 from planner.events import AnyEvent, OffersChanged
 from planner.model import Subscription

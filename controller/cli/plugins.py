@@ -8,6 +8,7 @@ from controller import applications
 from controller.apps.argo.derived import catalogue as derived
 from controller.cli import Exit
 from controller.cli.display import print_json, results, table
+from controller.config import providers
 from partitioners import catalogue as partitioners
 from planner.plugins import installed
 from planner.scaling import catalogue as policies
@@ -21,6 +22,7 @@ def list_plugins(*, as_json: bool) -> Exit:
         *_kind("partitioner", partitioners.GROUP, partitioners.BUILT_IN),
         *_kind("application", applications.GROUP, applications.BUILT_IN),
         *_kind("derived", derived.GROUP, derived.BUILT_IN),
+        *_kind("provider", providers.GROUP, (providers.HERE, *providers.BUILT_IN)),
     ]
     if as_json:
         names = ("kind", "name", "from")

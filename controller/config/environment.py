@@ -17,7 +17,15 @@ from pydantic import BaseModel, SecretStr, create_model
 from pydantic.fields import FieldInfo
 
 from controller.config.checked import hint as names_near
-from controller.config.shape import bare, entries_in, hints_of, plain_values, section_in
+from controller.config.shape import (
+    Plugged,
+    bare,
+    entries_in,
+    hints_of,
+    is_plugged,
+    plain_values,
+    section_in,
+)
 from controller.config.variables import BETWEEN, PREFIX, is_setting
 from controller.config.yaml_lines import EMPTY_WORDS, Fault, Value, Where
 
@@ -108,6 +116,8 @@ def _single(variable: str) -> str:
 def _way(hint: Any, names: Sequence[str], before: Where = ()) -> _Told | str:
     if not names:
         return _Told(before, hint)
+    if is_plugged(hint):
+        return _Told((*before, *(name.lower() for name in names)), Plugged)
     first, *rest = names
     if section := section_in(hint):
         hints = hints_of(section)
@@ -116,12 +126,15 @@ def _way(hint: Any, names: Sequence[str], before: Where = ()) -> _Told | str:
         return _way(hints[key], rest, (*before, key))
     if (entries := entries_in(hint)) is not None:
         # Names of sections have small letters and hyphens, which no shell lets a variable have.
-        key = first.lower().replace("_", "-") if section_in(entries) else first
+        is_section = section_in(entries) or is_plugged(entries)
+        key = first.lower().replace("_", "-") if is_section else first
         return _way(entries, rest, (*before, key))
     return f"names no setting: {'.'.join(map(str, before))} is one value, without keys"
 
 
 def _value(source: EnvSettingsSource, told: _Told, text: str) -> Value:
+    if is_plugged(told.hint):
+        return _composed(None, text)
     kind = bare(told.hint)
     if kind is tuple and not text.strip():
         return []

@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from controller.apps.request import iso_instant
+from controller.config.providers import ProviderSettings
 from controller.config.serving import URLS
 from controller.config.settings import Settings, Told
-from controller.config.shape import bare, entries_in, hints_of, section_in
+from controller.config.shape import bare, entries_in, hints_of, is_plugged, section_in
 from controller.config.yaml_lines import Where
 from controller.destinations import without_user
 from planner.extent import Period
@@ -62,13 +63,19 @@ def settings_told(told: Told) -> Iterator[Setting]:
 
 def _values(where: Where, hint: Any, value: Any) -> Iterator[tuple[Where, object]]:
     section, entries = section_in(hint), entries_in(hint)
-    if section is not None and value is not None:
+    if isinstance(value, ProviderSettings):
+        yield (*where, "kind"), value.kind
+        yield from _values(where, type(value.options), value.options)
+    elif is_plugged(hint) and value is not None:
+        yield from _values(where, type(value), value)
+    elif section is not None and value is not None:
         for name, inner in hints_of(section).items():
             yield from _values((*where, name), inner, getattr(value, name))
     elif entries is not None and value:
         for name, inner in value.items():
             # What a command is told in its variables may be a key to something.
-            shown = SecretStr(inner) if section_in(entries) is None else inner
+            is_section = section_in(entries) is not None or is_plugged(entries)
+            shown = inner if is_section else SecretStr(inner)
             yield from _values((*where, name), entries, shown)
     else:
         yield where, value if where in URLS else _shown(hint, value)

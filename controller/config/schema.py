@@ -7,10 +7,15 @@ from collections.abc import Iterator, Mapping
 from inspect import getdoc
 from typing import Any
 
+from pydantic import SecretStr
+
 from controller.config.commands import CommandSettings
+from controller.config.mirror import model_of
+from controller.config.providers import kind_of, kinds
 from controller.config.secret_files import secrets_of
 from controller.config.settings import Settings, settings_model
-from controller.config.shape import entries_in, hints_of, section_in
+from controller.config.shape import bare, entries_in, hints_of, plain_values, section_in
+from planner.errors import BrokenPlugin
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -33,6 +38,7 @@ def settings_schema() -> dict[str, object]:
     kinds = {kind.__name__: kind for kind in _sections(Settings)}
     for name, shape in [(Settings.__name__, schema), *schema["$defs"].items()]:
         _describe(shape, kinds[name])
+    _plug(schema)
     for section, key in secrets_of(Settings):
         del _definition(schema, section)["properties"][key]
     del schema["$defs"][CommandSettings.__name__]["properties"]["period"]["default"]  # no YAML
@@ -49,6 +55,37 @@ def _sections(kind: type) -> Iterator[type]:
         entries = entries_in(hint)
         if section := section_in(hint if entries is None else entries):
             yield from _sections(section)
+
+
+def _plug(schema: dict[str, Any]) -> None:
+    """Have the schema tell what each kind of provider takes, and its node types."""
+    told: list[dict[str, Any]] = []
+    of_types: list[dict[str, Any]] = []
+    for name in kinds():
+        try:
+            kind = kind_of(name)
+        except BrokenPlugin:
+            continue  # Settings that name it are told so.
+        own, of_type = _shape_of(kind.options), _shape_of(kind.type_options)
+        own["properties"] = {"kind": {"const": name}, **own.get("properties", {})}
+        own["required"] = ["kind", *own.get("required", [])]
+        told.append(own)
+        of_types.append(of_type | {"title": name})
+    schema["properties"]["providers"]["additionalProperties"] = {"anyOf": told} if told else {}
+    if of_types:
+        of_node_type = schema["$defs"]["NodeTypeSettings"]["properties"]["options"]
+        of_node_type["anyOf"] = [{"type": "null"}, *of_types]
+
+
+def _shape_of(kind: type) -> dict[str, Any]:
+    """Return the schema of a plug-in's options; secrets are not for the file."""
+    shape: dict[str, Any] = model_of(kind, {}, {}).model_json_schema()
+    assert "$defs" not in shape, "options of plug-ins are flat"
+    _describe(shape, kind)
+    for where, each in plain_values(kind):
+        if bare(each) is SecretStr:
+            del shape["properties"][where[0]]
+    return shape
 
 
 def _definition(schema: dict[str, Any], section: str | int) -> Any:

@@ -7,7 +7,7 @@ file is copied, shown and kept under version control; so one that holds a secret
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,22 +41,22 @@ class _Secrets:
 
 
 def with_secrets(
-    document: Document, kind: type, urls: Mapping[Where, Where]
+    document: Document, secrets: Iterable[Where], urls: Mapping[Where, Where]
 ) -> tuple[Document, Mapping[Where, str], list[Fault]]:
     """Return a document with its secrets filled in, the files they came from, and what is wrong.
 
     Parameters
     ----------
     document : Document
-    kind : type
-        The dataclass of the settings.
+    secrets : iterable of Where
+        Values that are secrets.
     urls : mapping of Where to Where
         URLs of the settings, and the secret that a password in one is.
     """
     found = _Secrets(document, deepcopy(document.value), dict(document.variables))
     for where, secret in urls.items():
         _split(found, where, secret)
-    for where in secrets_of(kind):
+    for where in secrets:
         _fill(found, where)
     document = replace(document, value=found.value, variables=found.variables)
     return document, found.files, found.faults

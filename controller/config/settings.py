@@ -18,6 +18,7 @@ from controller.config.commands import CommandSettings
 from controller.config.environment import read_environment
 from controller.config.mirror import Orders, Rules, build, model_of
 from controller.config.overlay import overlaid
+from controller.config.providers import HERE, kinds_of, secrets_of_providers, with_options
 from controller.config.ranges import (
     COUNT,
     NOT_NEGATIVE,
@@ -29,7 +30,7 @@ from controller.config.ranges import (
     NotNegative,
     Positive,
 )
-from controller.config.secret_files import with_secrets
+from controller.config.secret_files import secrets_of, with_secrets
 from controller.config.serving import (
     URLS,
     ApiSettings,
@@ -38,6 +39,7 @@ from controller.config.serving import (
     SourcesSettings,
     StoreSettings,
 )
+from controller.config.shape import Plugged
 from controller.config.yaml_lines import Document, Fault, Value, Where, read_document
 from controller.errors import FileFault
 from planner.settings import (
@@ -58,10 +60,12 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeTypeSettings:
-    """One node type of the provider ``process``: a group of worker processes on this machine.
+    """One node type: a group of worker processes on this machine, or what a provider makes.
 
     Parameters
     ----------
+    provider : str
+        Whose it is: one of the section providers, or ``process``, which is this machine.
     slots : int
         Workers that a new node starts with.
     slots_max : int
@@ -69,11 +73,12 @@ class NodeTypeSettings:
     speed : float
         Reference seconds of work done per second and slot.
     price_per_h : float
-        Price of a node [currency per hour], for trying out budgets.
+        Price of a node [currency per hour].
     quantum_s : float
         Billing unit [s]; 0 bills by the second.
     boot_s : float
-        A node's workers start this long [s] after its request, as a VM's would.
+        On this machine, workers start this long [s] after their node's request, as a VM's would;
+        elsewhere, what a boot is believed to take until boots were measured.
     power_w : float
         Electrical power of a node while it is held [W], for the energy that `plan` tells.
     cpu_quota : float or None
@@ -82,8 +87,13 @@ class NodeTypeSettings:
         Nodes of this type at the same time.
     shared_reads_mb : float
         Disc space of a node for what its workers have read and share [MB]; 0 shares nothing.
+    spot : bool
+        The provider may take a node of this type back at any time.
+    options : object
+        What the provider asks for beside, as its plug-in has it; None on this machine.
     """
 
+    provider: str = HERE
     slots: Count = 1
     slots_max: Count = 2
     speed: Positive = 1.0
@@ -94,6 +104,8 @@ class NodeTypeSettings:
     cpu_quota: Positive | None = None
     nodes_max: Count = 8
     shared_reads_mb: NotNegative = 256.0
+    spot: bool = False
+    options: Plugged = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +215,7 @@ def _named(what: str) -> AfterValidator:
 
 
 NodeTypeName = Annotated[str, _named("node type")]
+ProviderName = Annotated[str, _named("provider")]
 DatasetAlias = Annotated[str, _named("dataset")]
 
 
@@ -213,8 +226,10 @@ class Settings:
     Parameters
     ----------
     planner : PlannerSettings
+    providers : dict of str to ProviderSettings
+        Where nodes come from, besides this machine, by name.
     nodes : dict of str to NodeTypeSettings
-        The node types of this machine by name.
+        The node types by name.
     archive : ArchiveSettings
     datasets : dict of str to DatasetSettings
         By the alias that subscriptions may use instead of the identifier.
@@ -228,6 +243,7 @@ class Settings:
     """
 
     planner: PlannerSettings = field(default_factory=PlannerSettings)
+    providers: dict[ProviderName, Plugged] = field(default_factory=dict)
     nodes: dict[NodeTypeName, NodeTypeSettings] = field(
         default_factory=lambda: {"process": NodeTypeSettings()}
     )
@@ -359,9 +375,13 @@ def read_told(path: str | Path | None, environment: Mapping[str, str] = os.envir
     overrides, faults = read_environment(environment, Settings, model)
     overrides = [replace(each, value=_dataset(each.where, each.value)) for each in overrides]
     document = overlaid(_spelled_out(_document(path, faults)), overrides, ENTRIES)
-    document, secret_files, of_secrets = with_secrets(document, Settings, URLS)
+    kinds, of_kinds = kinds_of(document)
+    secrets = [*secrets_of(Settings), *secrets_of_providers(kinds)]
+    document, secret_files, of_secrets = with_secrets(document, secrets, URLS)
+    document, of_options = with_options(document, kinds)
     checked, of_values = check(document, model, _dotted)
-    document.refuse([*faults, *of_secrets, *of_values, *_doubled_datasets(document)])
+    of_providers = [*of_kinds, *of_options]
+    document.refuse([*faults, *of_secrets, *of_providers, *of_values, *_doubled_datasets(document)])
     assert checked is not None
     here = Path.cwd() if path is None else Path(path).absolute().parent
     settings = _placed(build(Settings, checked), str(here))

@@ -10,6 +10,11 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from controller.config.yaml_lines import Where
 
+PLUGGED = "as a plug-in reads it"
+
+Plugged = Annotated[Any, PLUGGED]
+"""A value whose shape a plug-in says (`controller.config.providers`)."""
+
 
 @cache
 def hints_of(kind: type) -> Mapping[str, Any]:
@@ -27,6 +32,11 @@ def section_in(hint: Any) -> type | None:
 def entries_in(hint: Any) -> Any:
     """Return the annotation of a mapping's values, None for anything else."""
     return get_args(hint)[1] if get_origin(hint) is dict else None
+
+
+def is_plugged(hint: Any) -> bool:
+    """Tell whether a plug-in says what an annotation stands for."""
+    return get_origin(hint) is Annotated and PLUGGED in hint.__metadata__
 
 
 def bare(hint: Any) -> Any:

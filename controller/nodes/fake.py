@@ -24,6 +24,8 @@ class FakeNodes:
     """
 
     name = "fake"
+    calls_max = 1
+    poll_s = 0.25
 
     offer: NodeOffer
     next_create_error: NodeError | None = None
@@ -74,3 +76,8 @@ class FakeNodes:
             raise error
         self.nodes.pop(node_id, None)
         return True
+
+    def close(self, *, end: bool | None = None) -> None:
+        """Forget all nodes, if they are to end."""
+        if end:
+            self.nodes.clear()

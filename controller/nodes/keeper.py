@@ -1,157 +1,152 @@
-"""Keeps a provider's nodes as commanded, off the loop, and tells what becomes of them.
+"""Keeps the nodes of all providers as commanded, off the loop, and tells what becomes of them.
 
-One thread makes every call to the provider, so a slow cloud stalls only its own nodes.
+Each provider has a lane of its own (`controller.nodes.lane`): a slow or failing cloud stalls
+neither the loop nor another provider.
 """
 
 from __future__ import annotations
 
-import queue
-import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
+from threading import Lock
 
 from controller.clock import now
-from controller.errors import NodeError
-from controller.ports import NodeProvider, NodeState, Report
-from planner.commands import ProvisionNode, RemoveNode, SetWorkers
-from planner.events import NodeLost, NodeRefused, NodeRemoved, WorkersRefused
-
-MISSES_MAX = 3
-"""A node that so many listings in a row do not show has vanished; one may be a cloud's lag."""
-
-NodeCommand = ProvisionNode | SetWorkers | RemoveNode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
-    """Nodes that an earlier service has asked for, and that it has asked to go."""
-
-    standing: tuple[str, ...]
-    leaving: tuple[str, ...]
+from controller.nodes.lane import DESCRIBED_S, UNKNOWN_S_MAX, Lane, Limits, NodeCommand, limits
+from controller.nodes.several import Heard, SeveralProviders
+from controller.ports import NodeProvider, Report
+from planner.commands import ProvisionNode
+from planner.events import OffersChanged
+from planner.model import NodeOffer
 
 
 class NodeKeeper:
-    """Carries node commands out and watches the listing.
+    """Carries node commands out and watches the listings.
 
     Parameters
     ----------
     provider : NodeProvider
+        One, or `SeveralProviders`.
     report : Report
-    poll_s : float
-        Pause between two listings [s].
+    is_ours : callable, optional
+        Asked before a node that nobody asked for is deleted: whether no other service has taken
+        over.
+    poll_s : float, optional
+        Pause between two listings [s]; by default each provider's own.
+    unknown_s_max, described_s : float
+        See `controller.nodes.lane` [s].
     """
 
-    def __init__(self, provider: NodeProvider, report: Report, *, poll_s: float = 0.25) -> None:
-        self._provider = provider
+    def __init__(
+        self,
+        provider: NodeProvider,
+        report: Report,
+        *,
+        is_ours: Callable[[], bool] = lambda: True,
+        poll_s: float | None = None,
+        unknown_s_max: float = UNKNOWN_S_MAX,
+        described_s: float = DESCRIBED_S,
+    ) -> None:
+        self._several = provider if isinstance(provider, SeveralProviders) else None
+        providers = self._several.providers if self._several else {provider.name: provider}
         self._report = report
-        self._poll_s = poll_s
-        self._inbox: queue.SimpleQueue[NodeCommand | Expected | None] = queue.SimpleQueue()
-        self._misses: dict[str, int] = {}
-        self._leaving: set[str] = set()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="node-keeper")
-        self._keeping = self._thread.submit(self._keep)
+        self._lock = Lock()
+        self._types: dict[str, str] = {}
+        self._lanes_of: dict[str, str] = {}
+        self._limits: dict[str, Limits] = {}
+        self._is_told = False
+        self._lanes = {
+            name: Lane(
+                each,
+                report,
+                partial(self._offered, name),
+                is_ours,
+                poll_s=each.poll_s if poll_s is None else poll_s,
+                unknown_s_max=unknown_s_max,
+                described_s=described_s,
+            )
+            for name, each in providers.items()
+        }
+        for lane in self._lanes.values():
+            lane.start()
 
     def carry_out(self, command: NodeCommand) -> None:
         """Take a command in; its outcome is reported.
 
-        What a provider raised that breaks its contract is raised here: without a keeper nothing
-        would become of any node, and nobody would notice.
+        What a provider raised that breaks its contract is raised here.
         """
-        if self._keeping.done():
-            self._keeping.result()
-        self._inbox.put(command)
+        with self._lock:
+            if isinstance(command, ProvisionNode):
+                self._types[command.node_id] = command.node_type
+            self._lanes[self._name_of(command.node_id)].take(command)
 
-    def expect(self, standing: Iterable[str], leaving: Iterable[str]) -> None:
-        """Learn which nodes an earlier service has asked for, and which it has asked to go."""
-        self._inbox.put(Expected(standing=tuple(standing), leaving=tuple(leaving)))
+    def expect(
+        self,
+        standing: Iterable[str],
+        leaving: Iterable[str],
+        node_types: Mapping[str, str] | None = None,
+    ) -> None:
+        """Learn which nodes an earlier service has asked for, and which it has asked to go.
+
+        Parameters
+        ----------
+        standing, leaving : iterable of str
+        node_types : mapping of str to str, optional
+            The type of each, where no provider has listed it yet.
+        """
+        standing, leaving = set(standing), set(leaving)
+        with self._lock:
+            self._types |= {k: v for k, v in (node_types or {}).items() if k in standing | leaving}
+        for name, lane in self._lanes.items():
+            lane.expect(
+                {each for each in standing if self._name_of(each) == name},
+                {each for each in leaving if self._name_of(each) == name},
+            )
+
+    def offers(self, heard: Heard) -> tuple[NodeOffer, ...]:
+        """Return what is offered by what was heard; what changes from now on is reported."""
+        with self._lock:
+            self._is_told = True
+            for name in self._lanes:
+                own = [each for each in heard.offers if self._provider_of(each.node_type) == name]
+                self._limits[name] = limits(own, heard.nodes)
+        return heard.offers
 
     def close(self) -> None:
         """Stop keeping; nodes stay as they are."""
-        self._inbox.put(None)
-        self._thread.shutdown(wait=True)
+        for lane in self._lanes.values():
+            lane.close()
 
-    def _keep(self) -> None:
-        next_look = time.monotonic() + self._poll_s
-        while True:
-            if (pause_s := next_look - time.monotonic()) <= 0:
-                self._look()
-                next_look = time.monotonic() + self._poll_s
-                continue
-            try:
-                command = self._inbox.get(timeout=pause_s)
-            except queue.Empty:
-                continue
-            if command is None:
+    def _offered(self, name: str, found: Limits) -> None:
+        """Report what is offered if it is not what was told last."""
+        with self._lock:
+            if not self._is_told or self._limits.get(name) == found:
                 return
-            if isinstance(command, Expected):
-                self._misses |= dict.fromkeys(command.standing, 0)
-                self._leaving |= set(command.leaving)
-                continue
-            self._guarded(command.node_id, partial(self._do, command))
-
-    def _do(self, command: NodeCommand) -> None:
-        match command:
-            case ProvisionNode(node_id=node_id):
-                self._provider.create(node_id, command.node_type, command.workers)
-                self._misses[node_id] = 0
-            case SetWorkers():
-                self._resize(command)
-            case RemoveNode(node_id=node_id):
-                self._leaving.add(node_id)
-                self._misses.pop(node_id, None)
-                self._see_off(node_id)
-
-    def _look(self) -> None:
-        """Compare the listing with what should stand."""
-        for node_id in sorted(self._leaving):
-            self._guarded(node_id, partial(self._see_off, node_id))
-        try:
-            listed = {listing.node_id: listing for listing in self._provider.list_nodes()}
-        except NodeError:
-            return
-        for node_id in list(self._misses):
-            listing = listed.get(node_id)
-            if listing is not None and listing.state is NodeState.BROKEN:
-                self._lose(node_id, listing.reason or "the provider says it is broken")
-            elif listing is not None:
-                self._misses[node_id] = 0
-            else:
-                self._misses[node_id] += 1
-                if self._misses[node_id] >= MISSES_MAX:
-                    self._lose(node_id, "its provider does not list it any more")
-
-    def _resize(self, command: SetWorkers) -> None:
-        """Have a node hold so many workers; refused that, it stands all the same."""
-        try:
-            self._provider.resize(command.node_id, command.workers)
-        except NodeError as error:
-            self._report(
-                WorkersRefused(
-                    at=now(),
-                    node_id=command.node_id,
-                    workers=command.workers,
-                    reason=str(error),
-                    retry=error.retry,
-                )
+            self._limits[name] = found
+            held = self._held()
+            # The planner adds the nodes that it has asked for, of which some do not stand yet.
+            offers = tuple(
+                replace(each, nodes_max=max(0, each.nodes_max - held[each.node_type]))
+                for lane in self._lanes
+                for each in self._limits.get(lane, ())
             )
+        self._report(OffersChanged(at=now(), offers=offers))
 
-    def _see_off(self, node_id: str) -> None:
-        if self._provider.delete(node_id):
-            self._leaving.discard(node_id)
-            self._report(NodeRemoved(at=now(), node_id=node_id))
+    def _held(self) -> Counter[str]:
+        """Return how many nodes of each type the planner has; what is no more is forgotten."""
+        held = set().union(*(lane.held() for lane in self._lanes.values()))
+        self._types = {each: kind for each, kind in self._types.items() if each in held}
+        return Counter(self._types.values())
 
-    def _lose(self, node_id: str, reason: str) -> None:
-        del self._misses[node_id]
-        self._report(NodeLost(at=now(), node_id=node_id, reason=reason))
+    def _provider_of(self, node_type: str) -> str | None:
+        return (
+            self._several.provider_of_type(node_type) if self._several else next(iter(self._lanes))
+        )
 
-    def _guarded(self, node_id: str, call: Callable[[], None]) -> None:
-        """Report a refusal; one of a node that is leaving is tried again at the next look."""
-        try:
-            call()
-        except NodeError as error:
-            if node_id not in self._leaving:
-                self._report(
-                    NodeRefused(at=now(), node_id=node_id, reason=str(error), retry=error.retry)
-                )
+    def _name_of(self, node_id: str) -> str:
+        """Return the provider of a node: by its type, else by who listed it, else any."""
+        name = self._provider_of(self._types[node_id]) if node_id in self._types else None
+        if name is None and self._several:
+            name = self._several.provider_of_node(node_id)
+        return name or next(iter(self._lanes))

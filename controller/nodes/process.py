@@ -76,6 +76,8 @@ class ProcessNodeType:
         How many may stand at the same time.
     shared_reads_mb : float
         Room for what the workers of a node have read and share [MB]; 0 shares nothing.
+    spot : bool
+        It is offered as one that may be taken back, for trying that out.
     """
 
     name: str
@@ -88,6 +90,7 @@ class ProcessNodeType:
     cpu_quota: float | None = None
     nodes_max: int = 8
     shared_reads_mb: float = 0.0
+    spot: bool = False
 
     def offer(self, standing: int) -> NodeOffer:
         """Return what is offered of this type while so many of them stand."""
@@ -100,6 +103,7 @@ class ProcessNodeType:
             quantum_s=self.quantum_s,
             boot_s=self.boot_s + OWN_BOOT_S,
             nodes_max=max(0, self.nodes_max - standing),
+            spot=self.spot,
         )
 
 
@@ -136,6 +140,8 @@ class ProcessNodes:
     """
 
     name = "process"
+    calls_max = 1
+    poll_s = 0.25
 
     def __init__(
         self,

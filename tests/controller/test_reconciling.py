@@ -154,3 +154,10 @@ def test_after_its_events_all_agree(state: NodeState | None, known: set[int], jo
     assert again.events == ()
     nodes = world.planner.books.fleet.nodes.values()
     assert again.standing == tuple(node.id for node in nodes)
+
+
+def test_nodes_of_a_provider_that_does_not_answer_are_left_as_they_are(world: World) -> None:
+    node_type = next(iter(world.planner.books.fleet.nodes.values())).offer.node_type
+    found = world.reconcile(listed=[], silent={node_type})
+    assert found.events == ()
+    assert found.standing == tuple(world.planner.books.fleet.nodes)

@@ -158,7 +158,7 @@ datasets: {argo: 10.17882/42182}
         "SLACKWATER_DELIVERY__HOSTS: host 'https://example.org' cannot be. Write a name or an"
         " address, without scheme, port or path",
         "SLACKWATER_NODES__BIG_ONE__SLOTS: nodes.big-one.slots must be a whole number, not many",
-        "SLACKWATER_NODES__OTHER: unknown key 'slot'. Did you mean slots or slots_max?",
+        "SLACKWATER_NODES__OTHER: unknown key 'slot'. Did you mean slots or spot or slots_max?",
         "SLACKWATER_NODES__THIRD: nodes.third must be a mapping of settings, not 5",
         "SLACKWATER_PLANER__SCALING__NODES_MIN: names no setting: unknown key 'planer'."
         " Did you mean planner?",

@@ -97,7 +97,7 @@ delivery: {roots: /tmp}
         "line 10: unknown key 'policy'. Known: cutting, dispatch, scaling, weights",
         "line 12: node type 'Big' cannot be. Use up to 32 of a-z, 0-9 and '-'",
         "line 13: nodes.big.speed must be above 0, not -1",
-        "line 13: unknown key 'slot'. Did you mean slots or slots_max?",
+        "line 13: unknown key 'slot'. Did you mean slots or spot or slots_max?",
         "line 14: slots 4 is above slots_max 2",
         "line 15: archive is empty; it must be a mapping of settings, or leave it out",
         "line 16: unknown key 'enigne'. Did you mean engine?",
