@@ -110,7 +110,8 @@ def hands(
                 near=engine.near,
                 connection=engine.connection,
                 folder=folders.nodes,
-                reachable_urls=(str(folders.fragments),),
+                near_urls=(str(folders.fragments),),
+                reachable_urls=_urls_elsewhere(datasets),
                 preload=tuple(dict.fromkeys(a.extract.__module__ for a in applications.values())),
                 orphan_s=orphan_s,
                 service_id=service_id(folders.parent),
@@ -204,6 +205,12 @@ class _HungWorkers:
     def kill(self, worker_name: str) -> None:
         if self.nodes:
             self.nodes.kill_worker(worker_name)
+
+
+def _urls_elsewhere(datasets: Mapping[str, Dataset]) -> tuple[str, ...]:
+    """Return what a worker on another machine must see: archives that are not folders here."""
+    archives = (dataset.archive for dataset in datasets.values())
+    return tuple(dict.fromkeys(each for each in archives if "://" in each))
 
 
 def _refuse_no_nodes(heard: Heard) -> None:

@@ -224,6 +224,7 @@ def _providers(patient: Patient) -> Iterator[Finding]:
             near=NoConnection(),
             connection=NoConnection(),
             folder=Path(folder) / "nodes",
+            near_urls=(),
             reachable_urls=(),
             preload=(),
             orphan_s=None,

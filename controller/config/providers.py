@@ -27,7 +27,9 @@ GROUP = "slackwater.nodes"
 HERE = "process"
 """The provider of this machine, which is there without being named."""
 
-BUILT_IN: Mapping[str, EntryPoint] = {}
+BUILT_IN: Mapping[str, EntryPoint] = {
+    "libcloud": EntryPoint("libcloud", "controller.nodes.libcloud_plugin:PLUGIN", GROUP)
+}
 """Kinds that need no installation; each is imported when it is named."""
 
 OF_THIS_MACHINE = ("cpu_quota",)

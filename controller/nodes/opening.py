@@ -30,7 +30,9 @@ class Ground:
         How workers join on this machine, and from elsewhere.
     folder : Path
         Of the nodes of this machine; each other provider has one beside it.
-    reachable_urls, preload : tuple of str
+    near_urls, reachable_urls : tuple of str
+        Folders (fsspec) that workers must see on this machine, and elsewhere.
+    preload : tuple of str
     orphan_s : float or None
     service_id : str
         See `controller.nodes.plugins.ProviderStart`.
@@ -39,6 +41,7 @@ class Ground:
     near: WorkerConnection
     connection: WorkerConnection
     folder: Path
+    near_urls: tuple[str, ...]
     reachable_urls: tuple[str, ...]
     preload: tuple[str, ...]
     orphan_s: float | None
@@ -49,6 +52,7 @@ class NoConnection:
     """Joins no engine: for asking providers without one."""
 
     preload: tuple[str, ...] = ()
+    address = ""
 
     def of_node(self, node_id: str, folder: Path) -> NoConnection:
         """Return this: no node is made with it."""
@@ -136,7 +140,7 @@ def _this_machine(types: Mapping[str, NodeTypeSettings], ground: Ground) -> Proc
         node_types=[_local(name, each) for name, each in types.items()],
         folder=ground.folder,
         preload=ground.preload,
-        reachable_urls=ground.reachable_urls,
+        reachable_urls=ground.near_urls,
         orphan_s=ground.orphan_s,
     )
 

@@ -1,0 +1,176 @@
+"""Machines on their way to be workers: each is prepared once it runs, and again when that is due.
+
+Preparing takes a minute or so a machine and is none of the cloud's calls, so it has threads of its
+own. What came of it is remembered here only: after a restart every machine is prepared again, which
+changes nothing on one that was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+from typing import Protocol
+
+from controller.errors import NodeError
+
+BATCHES_MAX = 4
+"""Batches of machines are prepared at the same time [count]: each is a process of Ansible's."""
+
+TRIES_MAX = 2
+"""A machine that was out of reach is prepared so often: its ssh may just have been starting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningHost:
+    """A machine that runs and is to be a worker.
+
+    Parameters
+    ----------
+    node_id, address : str
+    workers : int
+    shared_reads_mb : float
+        See `controller.nodes.plugins.NodeType`.
+    """
+
+    node_id: str
+    address: str
+    workers: int
+    shared_reads_mb: float
+
+
+Told = Callable[[str, NodeError | None], None]
+"""Is told of a node as soon as it is prepared, or why it cannot be."""
+
+
+class Preparation(Protocol):
+    """Makes workers of running machines; may be asked again, with other numbers of workers."""
+
+    def prepare(self, hosts: Sequence[RunningHost], told: Told) -> None:
+        """Prepare machines, and tell of each."""
+
+    def forget(self, node_id: str) -> None:
+        """Forget a machine that is gone."""
+
+    def close(self) -> None:
+        """End what is under way."""
+
+
+class NoPreparation:
+    """The image brings the worker up by itself, by the user data that it is given."""
+
+    def prepare(self, hosts: Sequence[RunningHost], told: Told) -> None:
+        """Tell that all are ready."""
+        for host in hosts:
+            told(host.node_id, None)
+
+    def forget(self, node_id: str) -> None:
+        """Do nothing: nothing was noted."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a machine is.
+
+    Parameters
+    ----------
+    workers : int
+        What it was prepared for last; 0 before.
+    is_under_way : bool
+    tries : int
+        That failed since it was prepared last.
+    fault : str
+        Why it cannot be prepared.
+    """
+
+    workers: int = 0
+    is_under_way: bool = False
+    tries: int = 0
+    fault: str = ""
+
+
+class Setups:
+    """Has machines prepared.
+
+    Parameters
+    ----------
+    preparation : Preparation
+    """
+
+    def __init__(self, preparation: Preparation) -> None:
+        self._preparation = preparation
+        self._lock = Lock()
+        self._progress: dict[str, Progress] = {}
+        self._threads = ThreadPoolExecutor(BATCHES_MAX, thread_name_prefix="setting-up")
+        self._running: set[Future[None]] = set()
+
+    def progress(self, node_id: str) -> Progress:
+        """Return how far a machine is."""
+        with self._lock:
+            return self._progress.get(node_id, Progress())
+
+    def see(self, hosts: Sequence[RunningHost]) -> None:
+        """Begin to prepare those of the running machines that are not as they are to be."""
+        with self._lock:
+            due = [each for each in hosts if self._is_due(each)]
+            for each in due:
+                before = self._progress.get(each.node_id, Progress())
+                self._progress[each.node_id] = Progress(
+                    workers=before.workers, is_under_way=True, tries=before.tries
+                )
+        if due:
+            future = self._threads.submit(self._prepare, due)
+            self._running.add(future)
+            future.add_done_callback(self._running.discard)
+
+    def again(self, node_ids: Sequence[str]) -> None:
+        """Have machines prepared again at the next look, as when their credentials are new."""
+        with self._lock:
+            for node_id in node_ids:
+                if node_id in self._progress and not self._progress[node_id].is_under_way:
+                    self._progress[node_id] = Progress()
+
+    def fault(self) -> BaseException | None:
+        """Return what broke preparing itself, which no single machine is to blame for."""
+        done = (each for each in tuple(self._running) if each.done())
+        return next((e for e in (each.exception() for each in done) if e), None)
+
+    def forget(self, node_id: str) -> None:
+        """Forget a machine that is gone."""
+        with self._lock:
+            known = self._progress.pop(node_id, None)
+        if known is not None:
+            self._preparation.forget(node_id)
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._preparation.close()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _is_due(self, host: RunningHost) -> bool:
+        known = self._progress.get(host.node_id, Progress())
+        return not (known.is_under_way or known.fault or known.workers == host.workers)
+
+    def _prepare(self, hosts: Sequence[RunningHost]) -> None:
+        wanted = {each.node_id: each.workers for each in hosts}
+
+        def told(node_id: str, error: NodeError | None) -> None:
+            with self._lock:
+                before = self._progress.get(node_id)
+                if before is not None:  # Else it is gone meanwhile.
+                    self._progress[node_id] = _after(before, wanted[node_id], error)
+
+        self._preparation.prepare(hosts, told)
+
+
+def _after(before: Progress, workers: int, error: NodeError | None) -> Progress:
+    """Return how far a machine is after it was tried to prepare it."""
+    if error is None:
+        return Progress(workers=workers)
+    tries = before.tries + 1
+    is_final = not error.retry or tries >= TRIES_MAX
+    return Progress(workers=before.workers, tries=tries, fault=str(error) if is_final else "")
