@@ -338,7 +338,7 @@ def compare(
     scenario: ScenarioName,
     policies: Annotated[
         str, typer.Option("--policies", help="Names of scaling policies, separated by commas.")
-    ],
+    ] = "",
     partitioners: Annotated[
         str, typer.Option("--partitioners", help="Names, separated by commas.")
     ] = "",
@@ -359,7 +359,7 @@ def compare(
     json: Json = False,
     fail_late: FailLate = False,
 ) -> None:
-    """Play one load under several policies and seeds: deadlines met, cost, regret."""
+    """Play one load under several policies, partitioners or orders: deadlines met, cost, regret."""
     from controller.cli.compare import Asked, Output, run_comparison
 
     asked = Asked(

@@ -89,7 +89,8 @@ def as_data(found: Findings, choices: Sequence[Choice]) -> dict[str, object]:
 def _faults(asked: Asked, output: Output) -> list[str]:
     """Return all that is wrong with the command line."""
     ending = fault_of(output.out)
-    empty = [] if listed(asked.policies) else ["--policies: name at least one"]
+    varied = any(map(listed, (asked.policies, asked.partitioners, asked.orders)))
+    empty = [] if varied else ["name what to compare, as --policies prefix,none"]
     return [
         *empty,
         *unknown("policy", "--policies", listed(asked.policies)),

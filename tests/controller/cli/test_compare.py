@@ -47,6 +47,22 @@ def test_a_missed_deadline_ends_in_3_only_if_that_is_asked_for(command: Command,
     assert "Deadlines met" in ended.out
 
 
+def test_compare_takes_the_policy_of_the_scenario_if_only_cuts_differ(
+    command: Command, tiny: str
+) -> None:
+    cuts = "balanced,linear"
+    ended = command("compare", tiny, "--partitioners", cuts, "--seeds", 1, "--jobs", 1, "--json")
+    assert ended.code == 0, ended.err
+    found = [(row["policy"], row["partitioner"]) for row in ended.result["rows"]]
+    assert found == [("prefix", "balanced"), ("prefix", "linear")]
+
+
+def test_compare_wants_to_know_what_differs(command: Command, tiny: str) -> None:
+    ended = command("compare", tiny)
+    assert ended.code == 2
+    assert "name what to compare" in ended.err
+
+
 def test_compare_writes_its_table_in_every_format(command: Command, tiny: str) -> None:
     asked = ("compare", tiny, "--policies", "prefix,none", "--seeds", 1, "--jobs", 1, "--json")
     found: list[list[dict[str, Any]]] = []
