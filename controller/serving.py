@@ -19,6 +19,7 @@ from queue import Empty, SimpleQueue
 
 from controller.build import BUILD
 from controller.clock import now
+from controller.config.precedence import differences, gone_on_with
 from controller.config.settings import Settings
 from controller.datasets import Datasets, Places
 from controller.destinations import Destinations
@@ -50,6 +51,7 @@ from planner.events import (
     UpdateArrived,
 )
 from planner.scaling.catalogue import Policies
+from planner.settings import PlannerSettings
 
 STORE_FILE = "slackwater.db"
 
@@ -287,8 +289,7 @@ def _resume(
         found, acting, {node.id: node.offer.node_type for node in books.fleet.nodes.values()}
     )
     events: list[AnyEvent] = list(found.events)
-    if settings.planner != recovered.planner.settings:
-        events.append(SettingsChanged(at=now, settings=settings.planner))
+    events += settings_read(recovered.planner, settings.planner, now)
     service.handle([Letter(event=event) for event in events], now)
     offers = OffersChanged(at=now, offers=acting.keeper.offers(heard))
     service.handle([Letter(event=offers)], now)
@@ -299,6 +300,17 @@ def _resume(
         for each in recovered.commands
         if is_wanted(each, books) and not is_carried(each, carried)
     )
+
+
+def settings_read(planner: Planner, read: PlannerSettings, now: float) -> list[SettingsChanged]:
+    """Return what tells a planner of a settings file that was read, if it says anything new."""
+    read_before = planner.books.desk.filed
+    settings = gone_on_with(planner.settings, read_before, read)
+    for name, is_so, said in differences(settings, read):
+        _log.info("%s is %s, as an operator set it; the settings file says %s", name, is_so, said)
+    if (settings, read) == (planner.settings, read_before):
+        return []
+    return [SettingsChanged(at=now, settings=settings, filed=read)]
 
 
 def _clear_away(found: Reconciled, acting: Hands, node_types: Mapping[str, str]) -> None:

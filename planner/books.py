@@ -57,6 +57,8 @@ class Desk:
         Kept back for combining and delivering when tasks were last estimated [s].
     judged_at : float or None
         When risk and fleet were judged last, kept where `judge_interval_s` is set [POSIX s].
+    filed : PlannerSettings or None
+        What the settings file said when it was read last.
     told, yielding : list of str
         Tasks whose subscriber was told of a risk; tasks that give way to others.
     """
@@ -75,6 +77,7 @@ class Desk:
     estimated_with: dict[str, float] = field(default_factory=dict)
     reserve_s: float | None = None
     judged_at: float | None = None
+    filed: PlannerSettings | None = None
     told: list[str] = field(default_factory=list)
     yielding: list[str] = field(default_factory=list)
 

@@ -131,6 +131,7 @@ def _application_calibrated(books: Books, event: ApplicationCalibrated) -> list[
 
 def _settings_changed(books: Books, event: SettingsChanged) -> list[AnyCommand]:
     books.change_settings(event.settings)
+    books.desk.filed = event.filed or books.desk.filed
     return []
 
 

@@ -30,9 +30,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsChanged(Event):
-    """The operator changed the planner's settings."""
+    """The operator changed the planner's settings, in the settings file (`filed`) or otherwise."""
 
     settings: PlannerSettings
+    filed: PlannerSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,9 +76,20 @@ def policy(door: TheDoor, _: Operator) -> dict[str, Any]:
 
 @router.put("/policy", response_model=PolicyTold)
 async def change_policy(door: TheDoor, changes: Changes, _: Operator) -> dict[str, Any]:
-    """Go on under another policy, order or limits, until the service is started again."""
+    """Go on under another policy, order or limits, until the settings file says otherwise."""
     async with door.changing(FLEET):
         settings = await aside(_changed, door, changes)
+        await door.post(SettingsChanged(at=door.clock(), settings=settings))
+    return _told_policy(settings)
+
+
+@router.delete("/policy", response_model=PolicyTold)
+async def reset_policy(door: TheDoor, _: Operator) -> dict[str, Any]:
+    """Go on under the policy, order and limits of the settings file."""
+    async with door.changing(FLEET):
+        filed, settings = door.settings, door.board.state.settings
+        dispatch = replace(settings.dispatch, order=filed.dispatch.order)
+        settings = replace(settings, scaling=filed.scaling, dispatch=dispatch)
         await door.post(SettingsChanged(at=door.clock(), settings=settings))
     return _told_policy(settings)
 
@@ -91,7 +102,7 @@ def scale(door: TheDoor, _: Operator) -> dict[str, Any]:
 
 @router.put("/scale", response_model=ScaleTold)
 async def change_scale(door: TheDoor, wanted: Scale, _: Operator) -> dict[str, Any]:
-    """Hold so many nodes, or leave it to the policy; until the service is started again."""
+    """Hold so many nodes, or leave it to the policy, until the settings file says otherwise."""
     async with door.changing(FLEET):
         settings = door.board.state.settings
         least, most = _auto(door) if wanted.nodes == "auto" else (wanted.nodes, wanted.nodes)

@@ -82,6 +82,12 @@ def set_policy(
         return _tell(client.set_policy(name, **changes), as_json)
 
 
+def reset_policy(url: str | None, *, as_json: bool) -> Exit:
+    """Let the settings file's policy decide again and return the exit code."""
+    with Client(url) as client:
+        return _tell(client.reset_policy(), as_json)
+
+
 def _tell(policy: Policy, as_json: bool) -> Exit:
     if as_json:
         answer_json(policy)

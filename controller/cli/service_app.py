@@ -288,7 +288,7 @@ def set_policy(
     url: Url = None,
     json: Json = False,
 ) -> None:
-    """Let another scaling policy decide, or by other settings, until the service ends."""
+    """Let another scaling policy decide, or by other settings, until the file says otherwise."""
     from controller.cli import fleet
     from controller.cli.wishes import pairs
 
@@ -296,6 +296,14 @@ def set_policy(
     if "policy" in changes or (policy is None and not changes):
         raise typer.BadParameter("name one, or give --option", param_hint="POLICY")
     raise typer.Exit(fleet.set_policy(url, policy, changes, as_json=json))
+
+
+@policy_app.command("reset")
+def reset_policy(url: Url = None, json: Json = False) -> None:
+    """Let the policy, its settings and the number of nodes be as the settings file says."""
+    from controller.cli import fleet
+
+    raise typer.Exit(fleet.reset_policy(url, as_json=json))
 
 
 def scale(

@@ -255,6 +255,10 @@ class Client:
         body = msgspec.json.encode({**changes, **named})
         return _policy(self._connection.value(dict[str, Any], "PUT", "/v1/policy", body=body))
 
+    def reset_policy(self) -> Policy:
+        """Go on under the policy, its settings and the bounds of the settings file."""
+        return _policy(self._connection.value(dict[str, Any], "DELETE", "/v1/policy"))
+
     # --- how the service stands
 
     def health(self) -> Health:

@@ -82,6 +82,15 @@ def test_the_policy_is_changed_key_by_key(front: Front) -> None:
     assert front.client.put("/v1/policy", json={"order": "laxity"}).json()["order"] == "laxity"
 
 
+def test_a_policy_is_reset_to_that_of_the_settings_file(front: Front) -> None:
+    before = front.client.get("/v1/policy").json()
+    changes = {"policy": "static", "order": "laxity", "nodes_max": 2}
+    assert front.client.put("/v1/policy", json=changes).status_code == 200
+    assert front.client.delete("/v1/policy").json() == before
+    assert front.client.get("/v1/policy").json() == before
+    assert front.client.get("/v1/scale").json()["auto"] is True
+
+
 def test_every_fault_of_a_policy_is_told(front: Front) -> None:
     wrong = {"policy": "prefx", "nodes_min": 9, "nodes_max": 3, "treshold_s": 1, "order": "luck"}
     refused = front.client.put("/v1/policy", json=wrong)
@@ -110,6 +119,7 @@ def test_only_operators_operate(front: Front) -> None:
     for method, path in (
         ("GET", "policy"),
         ("PUT", "policy"),
+        ("DELETE", "policy"),
         ("GET", "scale"),
         ("PUT", "scale"),
         ("GET", "nodes"),
