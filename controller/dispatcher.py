@@ -19,7 +19,7 @@ from controller.destinations import Destinations
 from controller.history import Histories
 from controller.nodes.keeper import NodeKeeper
 from controller.packing import Making, PackOrder, pack
-from controller.ports import Application, Engine, PartWork, Report
+from controller.ports import Application, Engine, PartWork, Report, fragment_stem
 from controller.product_files import PACKAGE_ENDING
 from partitioners.catalogue import Partitioners
 from partitioners.cutter import KnownLoad, cut_task
@@ -186,7 +186,7 @@ class Dispatcher:
 
     def _work(self, command: RunPart) -> PartWork:
         application = self._applications[command.view.dataset]
-        stem = f"{command.part_id.replace('/', '-')}.a{command.attempt}"
+        stem = fragment_stem(command.part_id, command.attempt)
         return PartWork(
             part_id=command.part_id,
             attempt=command.attempt,

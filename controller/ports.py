@@ -134,6 +134,11 @@ class WorkerConnection(Protocol):
         """
 
 
+def fragment_stem(part_id: str, attempt: int) -> str:
+    """Return what the name of an attempt's fragment begins with; a point and more follow."""
+    return f"{part_id.replace('/', '-')}.a{attempt}"
+
+
 def node_of(worker_name: str) -> str:
     """Return the node that a worker named ``<node id>/<k>`` belongs to."""
     return worker_name.rpartition("/")[0]

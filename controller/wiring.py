@@ -97,6 +97,7 @@ def hands(
             folder=folders.parent / "engine" if outlive else None,
             authority=Authority(folders.parent / "tls") if outlive else None,
             listening=listening(settings.engine),
+            fragments=folders.fragments,
             lease_s=settings.engine.lease_s,
             orphan_s=settings.engine.orphan_s,
             on_hung=hung.kill,

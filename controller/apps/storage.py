@@ -11,6 +11,7 @@ from typing import IO, Any
 from fsspec.core import url_to_fs
 
 from controller.errors import StorageError
+from controller.returning import put_by
 
 
 @contextmanager
@@ -18,14 +19,15 @@ def replacing(url: str) -> Iterator[IO[bytes]]:
     """Open a file to write that takes its name, and its predecessor's place, when it is complete.
 
     Folders are made as needed. Two that write under one name at once do not meet: each writes under
-    a name of its own, and the last to finish stands.
+    a name of its own, and the last to finish stands. On a worker that does not see the place it is
+    put by (`controller.returning`).
 
     Raises
     ------
     StorageError
         The place cannot be written to; nothing is left of the attempt.
     """
-    filesystem, path = url_to_fs(url)
+    filesystem, path = url_to_fs(str(put_by(url) or url))
     partial = f"{path}.{secrets.token_hex(4)}.partial"
     try:
         filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)

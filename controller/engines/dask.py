@@ -91,6 +91,9 @@ class DaskEngine:
         outlives its service, when none comes.
     listening : Listening
         Where the scheduler is found.
+    fragments : Path, optional
+        Folder that fragments are put into which come with their receipts, from workers that do not
+        see it. By default none are taken.
     restarts_max : int
         Restarts of the scheduler within ten minutes; one more is no accident, and the engine stops.
     on_hung : callable, optional
@@ -112,7 +115,7 @@ class DaskEngine:
         The scheduler does not start.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing that an engine may differ in
         self,
         report: Report,
         *,
@@ -121,6 +124,7 @@ class DaskEngine:
         lease_s: float = 30.0,
         orphan_s: float = 300.0,
         listening: Listening = ON_LOOPBACK,
+        fragments: Path | None = None,
         restarts_max: int = 5,
         on_hung: Callable[[str], None] | None = None,
     ) -> None:
@@ -131,6 +135,7 @@ class DaskEngine:
         self._orphan_s = orphan_s
         self._restarts_max = restarts_max
         self._on_hung = on_hung or (lambda _: None)
+        self._fragments = str(fragments or "")
         self._outlives = folder is not None
         self._private = None if folder else tempfile.TemporaryDirectory(prefix="slackwater-engine-")
         self._folder = folder or Path(self._private.name if self._private else "")
@@ -355,6 +360,7 @@ class DaskEngine:
             credentials=self._authority.credentials("scheduler"),
             lease_s=self._lease_s,
             orphan_s=self._orphan_s,
+            fragments=self._fragments,
             owner=None if self._outlives else mark(os.getpid()),
         )
         return await launch.start(settings, self._folder)

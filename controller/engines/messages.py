@@ -40,13 +40,18 @@ class WorkerEnding(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class PartDone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A part has left its fragment, `run_s` after it began [s], on the worker of this name."""
+    """A part has left its fragment, `run_s` after it began [s], on the worker of this name.
+
+    The fragment's bytes come with it from a worker that could not put them in their place; nobody
+    but the scheduler sees them (`controller.engines.receiving`).
+    """
 
     part_id: str
     attempt: int
     name: str
     run_s: float
     fragment: Fragment
+    content: bytes | None = None
 
 
 class PartRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -114,12 +119,12 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 def to_wire(message: msgspec.Struct) -> object:
     """Return a message as Dask can carry it."""
-    return msgspec.to_builtins(message)
+    return msgspec.to_builtins(message, builtin_types=(bytes,))
 
 
 def from_wire(carried: object) -> Message:
     """Return the message that was carried."""
-    message: Message = msgspec.convert(carried, Message)
+    message: Message = msgspec.convert(carried, Message, builtin_types=(bytes,))
     return message
 
 

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from distributed import get_worker
 
 from controller.engines.messages import TOPIC, PartDone, PartRefused, to_wire
-from controller.errors import EngineError
+from controller.engines.receiving import forget_content, with_content
+from controller.errors import EngineError, StorageError
 from controller.ports import PartWork
 from planner.errors import SlackwaterError
 from planner.model import Fragment
@@ -64,7 +65,13 @@ def answer_of(
         name = f"{extract.__module__}.{extract.__qualname__}"
         reason = f"{name} returned {type(fragment).__name__}, not a Fragment"
         return PartRefused(part_id=part_id, attempt=attempt, reason=reason, retry=False)
-    return PartDone(part_id=part_id, attempt=attempt, name=name, run_s=run_s, fragment=fragment)
+    done = PartDone(part_id=part_id, attempt=attempt, name=name, run_s=run_s, fragment=fragment)
+    try:
+        return with_content(done)
+    except StorageError as error:
+        return PartRefused(part_id=part_id, attempt=attempt, reason=str(error), retry=error.retry)
+    finally:
+        forget_content(fragment)
 
 
 @contextlib.contextmanager

@@ -44,6 +44,7 @@ from controller.engines.messages import (
     from_wire,
     to_wire,
 )
+from controller.engines.receiving import taken_in
 from controller.processes import ProcessMark, mark
 
 LOOKS_PER_LEASE = 8
@@ -86,6 +87,8 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
         A worker whose heartbeat is older is given up [s].
     orphan_s : float
         Without a service for this long, it ends [s].
+    fragments : str
+        Folder of the fragments that come with their receipts; empty takes none.
     owner : ProcessMark or None
         The process that it ends with; None outlives its service, and keeps a ledger.
     """
@@ -95,6 +98,7 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Credentials
     lease_s: float
     orphan_s: float
+    fragments: str
     owner: ProcessMark | None
 
 
@@ -122,6 +126,7 @@ class PartScheduler(Scheduler):
         self._lease_s = ours.lease_s
         self._orphan_s = ours.orphan_s
         self._owner = ours.owner
+        self._fragments = ours.fragments
         self._looked_at, self._clocked_at = time.monotonic(), time.time()
         self._alone_s = 0.0
         self._hung: dict[str, str] = {}
@@ -203,14 +208,23 @@ class PartScheduler(Scheduler):
             self.client_comms[client].abort()
 
     def log_event(self, topic: str | Sequence[str], msg: Any) -> None:  # type: ignore[override]
-        """Pass on what is told, and note what must not be lost with a service that is away."""
-        if topic == TOPIC and self._ledger:
-            match from_wire(msg):
+        """Pass on what is told; what comes with it is written first."""
+        if topic == TOPIC:
+            message = from_wire(msg)
+            if isinstance(message, PartDone) and message.content is not None:
+                message = taken_in(message, self._fragments)
+                msg = to_wire(message)
+            self._note(message)
+        super().log_event(topic, msg)
+
+    def _note(self, message: Message) -> None:
+        """Note what must not be lost with a service that is away."""
+        if self._ledger:
+            match message:
                 case PartDone() | PartRefused() as receipt:
                     self._ledger.note(receipt)
                 case WorkerEnding(name=name, reason=reason):
                     remember(self._epitaphs, name, reason)
-        super().log_event(topic, msg)
 
     def epitaph(self, name: str) -> str:
         """Return in words why a worker ended."""

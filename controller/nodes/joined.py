@@ -126,6 +126,7 @@ def supervise_joined(join_folder: Path, state: Path, connect: Connect) -> tuple[
         restarts_max=join.restarts_max,
         end_s_max=join.end_s_max,
         shared_reads_mb=join.shared_reads_mb,
+        returns=True,
         orphan_s=join.orphan_s,
     )
     _clear(state)

@@ -44,7 +44,8 @@ class Join:
     orphan_s : float
         A node that cannot reach the scheduler for this long ends [s].
     reachable_urls : tuple of str
-        Folders (fsspec) that each worker must see before it joins: the archives, say.
+        Folders (fsspec) that each worker must see before it joins: the archives, say. Fragments for
+        a folder of the service's machine that is not among them come back with their receipts.
     preload : tuple of str
         Modules that parts need and that take long to import.
     restarts_max : int

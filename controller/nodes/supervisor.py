@@ -32,6 +32,7 @@ from controller.nodes.ties import LocalTie, Tie
 from controller.ports import NodeState, WorkerConnection
 from controller.processes import ProcessMark, mark
 from controller.reach import reach
+from controller.returning import return_unseen
 from controller.shared_reads import share
 from planner.errors import SlackwaterError
 
@@ -47,6 +48,7 @@ OUT_OF_REACH = 75
 REFUSAL = "refusal"
 LOG = "log"
 READS = "reads"
+FRAGMENTS = "fragments"
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +75,8 @@ class NodeStart:
         A worker that was told to end is killed after this time [s].
     shared_reads_mb : float
         Room for what the workers have read and share [MB].
+    returns : bool
+        Fragments for folders that are not among those come back with their receipts.
     orphan_s : float or None
         The node ends when no service has been there for this long [s]; None ends with its nursery.
     """
@@ -86,6 +90,7 @@ class NodeStart:
     restarts_max: int
     end_s_max: float
     shared_reads_mb: float
+    returns: bool = False
     orphan_s: float | None
 
 
@@ -269,6 +274,8 @@ class Supervisor:
         scratch = self._scratch(name)
         scratch.mkdir(exist_ok=True)
         share(self._start.folder / READS, self._start.shared_reads_mb)
+        if self._start.returns:
+            return_unseen(scratch / FRAGMENTS, self._start.reachable_urls)
         try:
             check_reachable(self._start.reachable_urls)
             self._start.connection.join(name, scratch)

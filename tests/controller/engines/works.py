@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from controller.apps.storage import replacing
 from controller.engines import worker
 from controller.engines.connection import DaskConnection
 from controller.engines.scheduler import own_versions
@@ -23,6 +25,16 @@ HELD_S_MAX = 60.0
 def fragment(order: object) -> Fragment:
     """Return a fragment that says which process made it, of which order."""
     return Fragment(url=f"memory://{os.getpid()}/{order}", rows=1, size_bytes=1, sha256="0" * 64)
+
+
+def written(order: tuple[str, int]) -> Fragment:
+    """Write a fragment of so many bytes where an application would."""
+    url, size_bytes = order
+    content = b"x" * size_bytes
+    with replacing(url) as file:
+        file.write(content)
+    digest = hashlib.sha256(content).hexdigest()
+    return Fragment(url=url, rows=1, size_bytes=size_bytes, sha256=digest)
 
 
 def raise_value_error(order: object) -> Fragment:

@@ -1,0 +1,18 @@
+"""Hosts that the tests of this folder share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.hosts import NewHost, hosts_up
+
+
+@pytest.fixture(scope="module")
+def new_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewHost]:
+    """Make a host; those of a module go with it."""
+    folder: Path = tmp_path_factory.mktemp("hosts")
+    with hosts_up("worker", range(200, 215), folder) as new:
+        yield new
