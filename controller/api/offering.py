@@ -12,6 +12,7 @@ from controller.api.door import Door
 from controller.api.estimating import Estimator
 from controller.api.keys import Keys
 from controller.api.server import LOOPBACK_NAMES, is_loopback
+from controller.api.tls import Certificate
 from controller.api.who import Find
 from controller.config.settings import Settings
 from controller.datasets import Datasets
@@ -88,6 +89,18 @@ def entrance(settings: Settings, keys: Keys) -> tuple[Find, Collection[str] | No
             fix="Make a key (`slackwater keys add`), or listen on 127.0.0.1 without keys_required",
         )
     return keys.entrance(required=required), {*LOOPBACK_NAMES, host} if here else None
+
+
+def in_clear(settings: Settings, certificate: Certificate | None) -> tuple[str, ...]:
+    """Return what to say of keys that travel where others may read along."""
+    host = settings.service.host
+    if certificate or is_loopback(host):
+        return ()
+    return (
+        f"The API speaks HTTP at {host}: whoever reads along has the keys. Set"
+        " api.certificate_file and api.key_file, unless a proxy that speaks TLS is all that"
+        " reaches it.",
+    )
 
 
 def _faults_of(

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from controller.api.gate import REQUESTS_MAX
+from controller.api.tls import Certificate
 from controller.errors import ApiError
 
 START_S_MAX = 30.0
@@ -45,6 +46,7 @@ def running_api(
     listening: socket.socket,
     clients_max: int,
     *,
+    certificate: Certificate | None = None,
     read_s_max: float = READ_S_MAX,
     write_s_max: float = WRITE_S_MAX,
 ) -> Iterator[str]:
@@ -57,6 +59,8 @@ def running_api(
         Closed at the end, see `listener`.
     clients_max : int
         Clients that are served at the same time; some more may connect.
+    certificate : Certificate, optional
+        Shown to clients; without one it speaks HTTP.
     read_s_max, write_s_max : float
         A client that sends or takes nothing for so long is cut off [s].
     """
@@ -81,14 +85,23 @@ def running_api(
 
     async def serve() -> None:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS_MAX
-        await server.serve([listening])
+        if certificate is None:
+            await server.serve([listening])
+            return
+        server.config.load()
+        server.config.ssl = certificate.context
+        renewing = asyncio.create_task(certificate.keep_new())
+        try:
+            await server.serve([listening])
+        finally:
+            renewing.cancel()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="api", daemon=True)
     thread.start()
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     try:
-        yield f"http://{shown}:{port}"
+        yield f"{'https' if certificate else 'http'}://{shown}:{port}"
     finally:
         server.should_exit = True
         thread.join(START_S_MAX)

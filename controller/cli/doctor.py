@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import fsspec
 
 from controller.api.server import listener
+from controller.api.tls import certificate_of, days_left
 from controller.cli import Exit
 from controller.cli.db import Place, place_at
 from controller.cli.findings import told
@@ -35,6 +36,9 @@ from controller.store.schema import newest, version
 from controller.upkeep import Finding
 from controller.wiring import listening
 from planner.errors import SlackwaterError
+
+DAYS_LEFT_MIN = 14.0
+"""A certificate that ends sooner [days] should have been renewed: authorities' tools take 30."""
 
 FREE_MB_MIN = 1000.0
 """Less free space than this is soon used up by a journal and staged products [MB]."""
@@ -268,19 +272,33 @@ def _port(patient: Patient) -> str:
         with closing(listener(said.host, said.port)):
             return f"{said.host} port {said.port} is free"
     except ApiError:
-        if _ours_answers(said.host, said.port):
+        if _ours_answers(said.host, said.port, tls=bool(patient.settings.api.certificate_file)):
             return f"a slackwater service answers at {said.host} port {said.port}"
         raise
 
 
-def _ours_answers(host: str, port: int) -> bool:
+def _ours_answers(host: str, port: int, *, tls: bool) -> bool:
     import httpx  # noqa: PLC0415 - only where somebody else listens
 
     try:
-        answer = httpx.get(f"http://{host}:{port}/livez", timeout=ANSWER_S_MAX)
+        # Whether it is ours is all that is asked; a certificate is of a name, not of an address.
+        url = f"{'https' if tls else 'http'}://{host}:{port}/livez"
+        answer = httpx.get(url, timeout=ANSWER_S_MAX, verify=False)
         return bool(answer.json() == {"status": "live"})
     except (httpx.HTTPError, ValueError):
         return False
+
+
+def _certificate(patient: Patient) -> str:
+    said = patient.settings.api
+    certificate = certificate_of(said)
+    if certificate is None:
+        return "the API speaks HTTP"
+    left = days_left(certificate)
+    words = f"{said.certificate_file} holds until {certificate.ends_at:%Y-%m-%d}"
+    if left < DAYS_LEFT_MIN:
+        raise SlackwaterError(words, fix="Have it renewed; the service reads it again by itself")
+    return f"{words}, {left:.0f} days"
 
 
 def _engine(patient: Patient) -> str:
@@ -331,6 +349,7 @@ _LOOKS: dict[str, Callable[[Patient], str | Iterator[Finding]]] = {
     "providers": _providers,
     "clock": _clock,
     "port": _port,
+    "certificate": _certificate,
     "engine": _engine,
     "extras": _extras,
 }

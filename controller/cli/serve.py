@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.api.keys import Keys
-from controller.api.offering import entrance, offered
+from controller.api.offering import entrance, in_clear, offered
 from controller.api.server import listener, running_api
+from controller.api.tls import certificate_of
 from controller.cli import Exit
 from controller.cli.display import messages
 from controller.cli.run import warn
@@ -71,6 +72,8 @@ def serve_until_stopped(
         # Engine and nodes would outlive the refusal of a port that is taken.
         closing(listener(settings.service.host, settings.service.port)) as listening,
     ):
+        certificate = certificate_of(settings.api)
+        warn(in_clear(settings, certificate))
         recorder, recovered = recovered_from(store, settings)
         now.not_before(store.last_at())
         entrance(settings, Keys(store.database))  # An engine would outlive its refusal.
@@ -118,6 +121,7 @@ def serve_until_stopped(
                     ),
                     listening,
                     settings.api.clients_max,
+                    certificate=certificate,
                 ) as url,
             ):
                 _say(settings, f"Serving at {url}; the data folder is {folder}. Ctrl-C ends it.")

@@ -11,7 +11,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from controller.config.secret_files import read_secret
-from controller.config.variables import KEY_FILE_VARIABLE, KEY_VARIABLE, URL_VARIABLE
+from controller.config.variables import (
+    CA_FILE_VARIABLE,
+    KEY_FILE_VARIABLE,
+    KEY_VARIABLE,
+    URL_VARIABLE,
+)
 from controller.errors import AccessError
 
 DEFAULT_URL = "http://127.0.0.1:8750"
@@ -29,10 +34,13 @@ class Access:
     url : str
     key : str
         Empty where none is needed; never shown.
+    ca_file : str
+        Authorities whose certificates are trusted, instead of those that everybody trusts.
     """
 
     url: str
     key: str = field(default="", repr=False)
+    ca_file: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -68,7 +76,11 @@ def access_from(
     """
     told = os.environ if environment is None else environment
     found = _checked_url(url or told.get(URL_VARIABLE) or DEFAULT_URL)
-    return Access(url=found, key=_checked_key(key or told.get(KEY_VARIABLE) or _key_of_file(told)))
+    return Access(
+        url=found,
+        key=_checked_key(key or told.get(KEY_VARIABLE) or _key_of_file(told)),
+        ca_file=told.get(CA_FILE_VARIABLE, ""),
+    )
 
 
 def _checked_url(url: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,7 +15,8 @@ import msgspec
 
 from controller.build import VERSION
 from controller.client.access import Access
-from controller.errors import RequestFault, ServiceError, Unreachable
+from controller.config.variables import CA_FILE_VARIABLE
+from controller.errors import AccessError, RequestFault, ServiceError, Unreachable
 
 Answer = TypeVar("Answer")
 
@@ -51,6 +54,7 @@ class Connection:
             headers["Authorization"] = f"Bearer {access.key}"
         self._http = httpx.Client(
             headers=headers,
+            verify=_trusting(access.ca_file) if access.ca_file else True,
             timeout=httpx.Timeout(ANSWER_S_MAX, connect=CONNECT_S_MAX),
             # A proxy of the environment does not lead to this machine.
             trust_env=not access.is_local,
@@ -135,8 +139,31 @@ class Connection:
         except (httpx.TransportError, UnicodeError) as error:
             raise Unreachable(
                 f"no service answers at {self.access.url} ({_cause(error)})",
-                fix="Start one (`slackwater serve`), or give another --url or SLACKWATER_URL",
+                fix=_fix_of(error),
             ) from error
+
+
+def _trusting(ca_file: str) -> ssl.SSLContext:
+    """Return what trusts the authorities of a PEM file.
+
+    Raises
+    ------
+    AccessError
+        It holds none.
+    """
+    try:
+        return ssl.create_default_context(cafile=Path(ca_file).expanduser())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise AccessError(
+            f"no authority can be read from {ca_file}: {error}",
+            fix=f"Let {CA_FILE_VARIABLE} name the PEM file of the service's authority",
+        ) from error
+
+
+def _fix_of(error: Exception) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return f"Let {CA_FILE_VARIABLE} name the PEM file of its authority, if it is your own"
+    return "Start one (`slackwater serve`), or give another --url or SLACKWATER_URL"
 
 
 def decoded(kind: type[Answer], answer: httpx.Response) -> Answer:

@@ -133,6 +133,8 @@ class ApiSettings:
         Entries of one page of a listing.
     clients_max : int
         Connections at the same time.
+    certificate_file, key_file : str
+        PEM files with which the API speaks HTTPS; both or none.
     at_risk : str
         Whether a subscription is accepted whose deadline is at risk.
     """
@@ -141,6 +143,8 @@ class ApiSettings:
     body_mb_max: Positive = 8.0
     page_max: Count = 1000
     clients_max: Count = 256
+    certificate_file: str = ""
+    key_file: str = ""
     at_risk: Literal["accept", "refuse"] = "accept"
 
 

@@ -14,12 +14,13 @@ BETWEEN = "__"
 CONFIG_VARIABLE = "SLACKWATER_CONFIG"
 """Names the settings file where no option does."""
 
-URL_VARIABLE, KEY_VARIABLE, KEY_FILE_VARIABLE = OF_CLIENTS = (
+URL_VARIABLE, KEY_VARIABLE, KEY_FILE_VARIABLE, CA_FILE_VARIABLE = OF_CLIENTS = (
     "SLACKWATER_URL",
     "SLACKWATER_KEY",
     "SLACKWATER_KEY_FILE",
+    "SLACKWATER_CA_FILE",
 )
-"""Say to who asks a service where it is and what opens it."""
+"""Say to who asks a service where it is, what opens it, and whose certificate it shows."""
 
 OTHERS = frozenset((CONFIG_VARIABLE, FOLDER_VARIABLE, SIZE_VARIABLE, *OF_PARTS, *OF_CLIENTS))
 """Variables of ours that are no settings."""

@@ -86,6 +86,7 @@ NOUNS = ("update", "subscription", "task", "part", "product", "node", "worker", 
 
 HOSTS = {
     "127.0.0.1:8750",  # where a service is by default
+    "data.example.org:8750",
     "argo.ucsd.edu",
     "diataxis.fr",
     "doi.org",

@@ -10,6 +10,7 @@ import pytest
 
 from controller.demo.archive import DemoArchive
 from controller.store.sqlite import SqliteDatabase
+from tests.controller.api.certificates import Signing
 from tests.controller.conftest import Command
 from tests.controller.recorded import life
 from tests.controller.runs import Ended
@@ -44,6 +45,17 @@ def test_all_is_well(command: Command, well: Path, small_archive: DemoArchive) -
     told = command("doctor", "--config", well, "--data", data, "--archive", archive)
     assert (told.code, "✗" in told.out) == (0, False)
     assert "✓ store" in told.out
+
+
+def test_a_certificate_that_ends_soon_is_told(command: Command, well: Path) -> None:
+    files = well.parent / "api.pem", well.parent / "api.key"
+    api = f"api: {{certificate_file: {files[0]}, key_file: {files[1]}}}\n"
+    well.write_text(well.read_text() + api)
+    signing = Signing(well.parent)
+    signing.sign(*files, days=5.0)
+    assert "holds until" in looked(command, well)[1]["certificate"]
+    signing.sign(*files)
+    assert "certificate" not in looked(command, well)[1]
 
 
 def test_each_fault_is_told_with_what_helps(command: Command, well: Path, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_a_url_that_cannot_be_is_refused(url: str) -> None:
 
 
 def test_the_variables_are_no_settings_and_no_part_hears_them() -> None:
-    names = ("SLACKWATER_URL", "SLACKWATER_KEY", "SLACKWATER_KEY_FILE")
+    names = ("SLACKWATER_URL", "SLACKWATER_KEY", "SLACKWATER_KEY_FILE", "SLACKWATER_CA_FILE")
     assert not any(map(is_setting, names))
     assert without_settings({**dict.fromkeys(names, "x"), "HOME": "y"}) == {"HOME": "y"}
 
