@@ -16,6 +16,7 @@ from controller.cli import Exit
 from controller.cli.display import messages
 from controller.cli.run import warn
 from controller.clock import now
+from controller.compacting import compacting
 from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.datasets import Datasets
@@ -108,6 +109,7 @@ def serve_until_stopped(
             with (
                 following(settings, datasets, standing.inbox) as follower,
                 retaining(store, destinations, settings.delivery.retention_days),
+                compacting(store, standing.inbox, settings.delivery.full_every_days),
                 running_api(
                     offered(
                         standing,

@@ -171,6 +171,8 @@ class DeliverySettings:
         YAML file of how schemes and hosts are reached: credentials never stand in these settings.
     retention_days : float
         Products are kept this long [days]; 0 is for ever.
+    full_every_days : float
+        A full product of each subscription is made so often [days]; 0 is only on request.
     """
 
     roots: tuple[str, ...] = ()
@@ -178,6 +180,7 @@ class DeliverySettings:
     hosts: tuple[Host, ...] = ()
     options_file: str = ""
     retention_days: NotNegative = 0.0
+    full_every_days: NotNegative = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
