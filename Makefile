@@ -9,7 +9,8 @@ ARGS :=
 BIN := $(VENV)/bin
 PRODUCT := planner partitioners sim controller
 
-.PHONY: help env wheel demo test check format bench soak fault-campaign kill-campaign service-kill-campaign lock clean
+.PHONY: help env wheel demo test check format bench soak worker-archive lint-playbooks FORCE \
+    fault-campaign kill-campaign service-kill-campaign lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -26,7 +27,7 @@ wheel: $(VENV)/.run ## build dist/slackwater-*.whl, which pip installs anywhere
 test: $(VENV)/.dev ## run the tests (ARGS="-m slow" for the long campaigns)
 	$(BIN)/pytest $(ARGS)
 
-check: $(VENV)/.dev ## format, lint, types and layers, without changing anything
+check: $(VENV)/.dev lint-playbooks ## format, lint, types and layers, without changing anything
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -51,8 +52,29 @@ service-kill-campaign: $(VENV)/.dev ## kill a service at 100 seeded random momen
 fault-campaign: $(VENV)/.dev ## simulate 1,000 worlds full of faults under the checkers
 	$(BIN)/pytest tests/sim/test_simulator.py -m slow --quiet --capture=no $(ARGS)
 
+WORKER_SOURCES = pyproject.toml $(shell find $(PRODUCT) playbooks -name '*.py' -o -name '*.yml' -o -name '*.j2')
+
+# WHEELS="..." adds plug-ins of your own. Hosts must have the Python that the environment has.
+worker-archive: dist/.worker-archive ## pack what a worker elsewhere needs into one file in dist/
+	@ls dist/slackwater-worker-*.tar.gz
+
+dist/.worker-archive: requirements/node.txt $(WORKER_SOURCES) $(if $(WHEELS),FORCE) | $(VENV)/.dev
+	rm -rf build/worker-archive dist/slackwater-worker-*
+	$(BIN)/python -m hatchling build --target wheel --directory build/worker-archive/wheel
+	$(INSTALL) --target build/worker-archive/packages $(LOCKED) --requirement requirements/node.txt
+	$(INSTALL) --target build/worker-archive/packages --no-deps --quiet \
+	    build/worker-archive/wheel/*.whl $(WHEELS)
+	@$(BIN)/python -m controller.nodes.worker_archive build/worker-archive/packages dist
+	@rm -rf build/worker-archive
+	@touch $@
+
+FORCE:
+
+lint-playbooks: .venv-ansible/.ansible ## let ansible-lint judge the playbooks by its strictest profile
+	cd playbooks && PATH=$(CURDIR)/.venv-ansible/bin:$$PATH ansible-lint --offline --strict
+
 clean: ## remove the environment and everything else that was made here
-	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-ansible build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(PRODUCT) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- the environment: .run for running, .dev on top of it; stamps, so that a second run is instant
@@ -91,15 +113,27 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	$(INSTALL) $(UNLOCKED) $(PROJECT)
 	@touch $(VENV)/.run $@
 
+# Ansible is GPL: a program beside ours, in an environment of its own, never imported.
+.venv-ansible/.ansible: requirements/ansible.txt
+	$(MAKE) --no-print-directory VENV=.venv-ansible .venv-ansible/.tools
+	@touch $@
+
+$(VENV)/.tools: requirements/ansible.txt | $(BIN)/python
+	$(INSTALL) $(LOCKED) --requirement $<
+	@touch $@
+
 # --- the locks: for every platform and Python from 3.11 on, with hashes and without addresses
 
 # `make lock` keeps the pins that still fit; `make lock ARGS=--upgrade` takes the newest releases.
-COMPILE = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-    --no-emit-index-url --no-annotate --quiet --constraint requirements/limits.txt \
-    --custom-compile-command 'make lock' $(ARGS)
+LOCKING = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+    --quiet --constraint requirements/limits.txt --custom-compile-command 'make lock' $(ARGS)
+COMPILE = $(UV) pip compile pyproject.toml $(LOCKING)
+COMPILE_GROUP = $(UV) pip compile $(LOCKING) --group
 
 lock: ## pin the dependencies of pyproject.toml in requirements/ (needs uv)
 	@test -n '$(UV)' || { echo 'make lock needs uv: python3 -m pip install uv' >&2; exit 1; }
 	$(COMPILE) --group build --output-file requirements/run.txt
 	$(COMPILE) --group build --group dev --all-extras --constraint requirements/run.txt \
 	    --output-file requirements/dev.txt
+	$(COMPILE_GROUP) node --constraint requirements/dev.txt --output-file requirements/node.txt
+	$(COMPILE_GROUP) ansible --output-file requirements/ansible.txt

@@ -24,7 +24,10 @@ COMMAND_S_MAX = 60  # the slowest, building the wheel, takes about 1 s
 INSTALL_S_MAX = 240  # 15 s from a warm cache; a slow line takes minutes
 DEMO_S_MAX = 240  # below 120 s are promised, of two cores that do nothing else
 
-each_lock = pytest.mark.parametrize("lock", [RUN_LOCK, DEV_LOCK], ids=["run", "dev"])
+NODE_LOCK = ROOT / "requirements" / "node.txt"
+ANSIBLE_LOCK = ROOT / "requirements" / "ansible.txt"
+LOCKS = [RUN_LOCK, DEV_LOCK, NODE_LOCK, ANSIBLE_LOCK]
+each_lock = pytest.mark.parametrize("lock", LOCKS, ids=[lock.stem for lock in LOCKS])
 
 
 def run(
@@ -159,6 +162,14 @@ def test_lock_names_no_address_and_no_machine(lock: Path) -> None:
 def test_dev_lock_is_the_run_lock_and_more() -> None:
     run_pins, dev_pins = hashes_by_pin(RUN_LOCK), hashes_by_pin(DEV_LOCK)
     assert run_pins.items() < dev_pins.items()
+
+
+def test_a_node_gets_what_the_tests_run_with() -> None:
+    assert hashes_by_pin(NODE_LOCK).items() < hashes_by_pin(DEV_LOCK).items()
+
+
+def test_what_is_gpl_is_in_no_environment_of_ours() -> None:
+    assert not [pin for pin in hashes_by_pin(DEV_LOCK) if pin.startswith("ansible-core")]
 
 
 def test_run_lock_covers_the_declared_dependencies() -> None:
