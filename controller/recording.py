@@ -244,7 +244,7 @@ def _encoded(
     texts: dict[str, str] = {}
     for event, commands in steps:
         encoded = [encode_command(command) for command in commands]
-        lines.append(join_step(event, encoded).decode().rstrip("\n"))
+        lines.append(join_step(event, encoded)[:-1].decode())
         for command, text in zip(commands, encoded, strict=True):
             if key := keys.get(id(command)):
                 texts[key] = text.decode()

@@ -351,7 +351,9 @@ class Backlog:
 
 def _belief(task: Task, times: TimesOf) -> Belief:
     of_task = times(task.dataset)
-    return task.evidence.belief(of_task.spread, task.level(of_task), task.outrun)
+    # Without evidence there is nothing to be held against the level.
+    level = task.level(of_task) if task.evidence.parts else 0.0
+    return task.evidence.belief(of_task.spread, level, task.outrun)
 
 
 def _alike(before: float, now: float) -> bool:

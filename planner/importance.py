@@ -10,11 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from planner.extent import Extent, Period
+from planner.extent import Box, Extent, Period
 from planner.settings import ImportanceWeights
 
 Key = tuple[float, ...]
+
+AREAS_MAX = 4096
+"""Areas remembered: subscribers ask for the same boxes again with every update."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,12 @@ def breadth(extents: Iterable[Extent]) -> tuple[int, float]:
     """Return how many parameters are wanted of all datasets, and the largest area [km2]."""
     each = list(extents)
     names = {name for extent in each for name in extent.parameters}
-    return len(names), max(extent.box.area_km2 for extent in each)
+    return len(names), max(_area_km2(extent.box) for extent in each)
+
+
+@lru_cache(maxsize=AREAS_MAX)
+def _area_km2(box: Box) -> float:
+    return box.area_km2
 
 
 def time_range_s(periods: Iterable[Period]) -> float:
@@ -113,12 +122,15 @@ def order_key(claim: Claim, order: str, weights: ImportanceWeights) -> Key:
     rank = BEST_EFFORT if math.isinf(claim.due_at) else YIELDING if claim.yielding else ADMITTED
     worth = importance(claim, weights)
     due = 0.0 if rank == BEST_EFFORT else claim.due_at
-    firsts = {
-        "deadline": (due, -worth),
-        "importance": (-worth, due),
-        "laxity": (due - claim.work_s, -worth),
-    }
-    return (rank, *firsts[order], float(claim.ordinal))
+    ordinal = float(claim.ordinal)
+    match order:
+        case "deadline":
+            return rank, due, -worth, ordinal
+        case "importance":
+            return rank, -worth, due, ordinal
+        case _:
+            assert order == "laxity", f"no order {order}"
+            return rank, due - claim.work_s, -worth, ordinal
 
 
 ORDERS = ("deadline", "importance", "laxity")

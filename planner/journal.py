@@ -25,6 +25,8 @@ FORMAT = 1
 
 _EVENTS: dict[str, type] = {kind.__name__: kind for kind in get_args(AnyEvent)}
 _COMMANDS: dict[str, type] = {kind.__name__: kind for kind in get_args(AnyCommand)}
+_OPENINGS = {kind: b'{"type":"%b",' % name.encode() for name, kind in (_EVENTS | _COMMANDS).items()}
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +195,7 @@ def replay(
 
 def _tagged(value: AnyEvent | AnyCommand) -> bytes:
     """Return a message as JSON, its type before its fields; each has at least one."""
-    return b'{"type":"%b",%b' % (type(value).__name__.encode(), msgspec.json.encode(value)[1:])
+    return _OPENINGS[type(value)] + _encode(value)[1:]
 
 
 def _untagged(raw: dict[str, Any], kinds: Mapping[str, type]) -> Any:

@@ -97,6 +97,8 @@ def revise(books: Books, task: Task) -> None:
 
 def _read_by_itself(features: Features, fragment: Fragment) -> Features:
     """Return what a part read itself: what others had read says nothing of what files cost."""
+    if features.files > 0 and fragment.shared == 0:
+        return features
     own = max(0, features.files - fragment.shared)
     size_bytes = features.size_bytes * own // max(1, features.files)
     return replace(features, files=own, size_bytes=size_bytes)

@@ -8,12 +8,14 @@ found no node, or one that starts after the policy is asked again.
 
 With one more node, every task is in time in the forecast if ``W <= S(d - l/v)`` for every prefix.
 This is the theorem of `planner.supply`, stricter by l: a job's end is spared some time (`Job`), and
-what it is spared and takes together is no more than l. Further nodes only add to S.
+what it is spared and takes together is no more than l. Further nodes only add to S. Nor does the
+formula then propose a second node for what lies behind the forecast: no prefix lacks more than the
+first one does.
 """
 
 from __future__ import annotations
 
-from planner.forecast import FORECAST_PARTS_MAX, LATE_S_MIN
+from planner.forecast import LATE_S_MIN
 from planner.model import NodeOffer
 from planner.prefixes import Caution, Outline
 from planner.scaling.need import (
@@ -37,7 +39,7 @@ def is_quiet(view: ScalingView, until: float) -> bool:
     if offer is None or until <= view.now or len(view.queue) == 0:
         return False
     outline = Outline(view.queue)
-    if outline.parts > FORECAST_PARTS_MAX or outline.has_best_effort():
+    if outline.has_best_effort():
         return False
     slots = standing_slots(view)
     new = [Slot(view.now + boot_s(view, offer), offer.speed)] * offer.slots

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from planner.forecast import FORECAST_PARTS_MAX
+from planner.prefixes import Outline
 from planner.scaling.need import START_S_MIN, need_of
 from planner.scaling.prefix import PrefixPolicy
 from planner.scaling.quiet import is_quiet
@@ -100,6 +102,17 @@ def test_nor_about_work_that_no_deadline_drives() -> None:
     assert not is_quiet(view_of(nodes=[node("n", 4.0, 8.0)]), 8.0)
     patient = view_of(waiting("t"), nodes=[node("n", 4.0, 8.0)])
     assert not is_quiet(patient, 8.0)
+
+
+def test_what_lies_behind_the_forecast_counts_too() -> None:
+    """The last of more parts than a forecast places is due too soon for one node, or is not."""
+    crowd = [waiting(f"t-{i}", 1e5 + 3.0 * i, [10.0] * 100) for i in range(50)]
+    for due_at, quiet in ((1.2e5, True), (1e4, False)):
+        last = waiting("last", due_at, [10.0], key=(1e9,))
+        view = view_of(*crowd, last, nodes=[node("n", 4.0, 8.0)])
+        assert Outline(view.queue).parts > FORECAST_PARTS_MAX
+        assert is_quiet(view, 8.0) == quiet
+        assert (len(need_of(view).additions) <= 1) == quiet
 
 
 def test_it_asks_for_a_few_calls_and_not_for_some_for_every_task() -> None:
