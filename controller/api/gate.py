@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.api import problems
@@ -24,6 +25,9 @@ BODY_BYTES_MAX = 8_000_000
 
 REQUESTS_MAX = 256
 """Requests under way at the same time; who comes later is told to come back."""
+
+GONE = 499
+"""Counted of a request whose client went before it was whole; nobody is sent it."""
 
 PATH_LOGGED_MAX = 200
 """Characters of a path that a line of the log holds."""
@@ -93,6 +97,7 @@ class Gate:
         began, answer = time.monotonic(), _Answer(send, secrets.token_hex(8))
         scope.setdefault("state", {})["request_id"] = answer.request_id
         self._under_way += 1
+        gone = False
         try:
             refusal = self._refusal(scope)
             if refusal is None:
@@ -100,11 +105,15 @@ class Gate:
                 await self._app(scope, body.receive, answer.send)
             else:
                 await problems.answer(refusal)(scope, receive, answer.send)
+        except ClientDisconnect:
+            gone = (
+                True  # In the midst of its body: nobody is left to be answered, and no fault ours.
+            )
         finally:
             self._under_way -= 1
             took_s = time.monotonic() - began
             _note(scope, answer, took_s)
-            self._heard(scope["method"], answer.status or 500, took_s)
+            self._heard(scope["method"], answer.status or (GONE if gone else 500), took_s)
 
     def _refusal(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
@@ -125,7 +134,7 @@ class Gate:
                 HTTPStatus.FORBIDDEN, "pages of other sites may change nothing here without a key"
             )
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._body_bytes_max:
+        if length.isdecimal() and int(length) > self._body_bytes_max:
             return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(self._body_bytes_max))
         return None
 
@@ -134,7 +143,10 @@ class Gate:
         origin = headers.get("origin")
         if origin is None or self._hosts is None:
             return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+        try:
+            return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+        except ValueError:
+            return True
 
 
 class _Body:

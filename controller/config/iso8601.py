@@ -89,9 +89,15 @@ def parse_interval(text: str) -> Period:
         raise ValueError(f"{text!r} ends before it starts, or is empty. {error.fix}") from error
 
 
+_FIRST_AT = datetime.min.replace(tzinfo=UTC).timestamp()
+_LAST_AT = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+
+
 def instant_text(at: float) -> str:
-    """Return an instant [POSIX s] as RFC 3339 in UTC."""
-    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    """Return an instant [POSIX s] as RFC 3339 in UTC; what lies beyond its years as their ends."""
+    text = datetime.fromtimestamp(min(max(at, _FIRST_AT), _LAST_AT), UTC).isoformat(
+        timespec="milliseconds"
+    )
     return text.replace("+00:00", "Z").replace(".000Z", "Z")
 
 

@@ -28,6 +28,9 @@ from planner.errors import SlackwaterError
 from planner.extent import ALWAYS, GLOBE, Box, Period
 from planner.model import Options, Subscription, View
 
+DEADLINE_S_MAX = 100 * 365.25 * 86400.0
+"""A deadline beyond [s] is none, and its instant may be one that no calendar has."""
+
 ID_CHARACTERS_MAX = 64
 """Ids become file names, of which a file system bears 255 bytes, with room for ours."""
 
@@ -228,6 +231,8 @@ def _duration(text: str) -> _Deadline:
     duration_s = parse_duration(text)
     if duration_s <= 0:
         raise ValueError(f"{text!r} leaves no time. It counts from an update's arrival")
+    if duration_s > DEADLINE_S_MAX:
+        raise ValueError(f"{text!r} is more than 100 years. Leave it out for best effort")
     return _Deadline(duration_s=duration_s)
 
 

@@ -279,6 +279,7 @@ subscriptions:
         ("parameters: [temp]", "unknown parameter 'temp'. Did you mean TEMP?"),
         ("parameters: NITRATE", "Known: DOXY, PRES, PSAL, TEMP"),
         ("deadline: -PT2H", "deadline '-PT2H' is negative"),
+        ("deadline: P99999999999999D", "is more than 100 years"),
         ("deadline: P1M", "have no fixed length"),
         ("deadline: 2 hours", "neither a duration (PT2H) nor an instant"),
         ("deadline: 7200", "neither a duration (PT2H) nor an instant"),

@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from controller.api.door import Announced
+from controller.api.scopes import ANYBODY
+from controller.config.iso8601 import instant_text
 from controller.service import Inbox, Letter
 from controller.store.sqlite import SqliteDatabase
 from planner.events import Ticked
@@ -231,6 +234,35 @@ def test_a_client_that_sends_no_whole_request_is_cut_off(tmp_path: Path, sent: b
     ):
         hanging.sendall(sent)
         assert ended(hanging)
+
+
+def test_a_client_that_goes_in_the_midst_of_its_body_is_no_fault_of_ours(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    door = {"announce": lambda headers, body: Announced(id="a", dataset="d", is_new=True)}
+    with fronted(partial(SqliteDatabase, tmp_path / "db"), tmp_path, door=door) as front:
+        with socket.create_connection(address(front), timeout=10) as hasty:
+            hasty.sendall(request("POST", "/v1/updates", length_only(10)))
+        wait_for(lambda: [each for each in caplog.messages if "unanswered" in each])
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("origin", ["http://[::1", "http://", "null", "http://\xff"])
+def test_an_origin_that_is_none_is_strange(tmp_path: Path, origin: str) -> None:
+    app = {"find_caller": lambda _: ANYBODY, "hosts": {"127.0.0.1"}}
+    with fronted(partial(SqliteDatabase, tmp_path / "db"), tmp_path, app=app) as front:
+        headers = {b"Origin": origin.encode("latin-1")}
+        told = front.client.post("/v1/subscriptions", json=WISH, headers=headers)
+        assert told.status_code == 403
+
+
+def test_a_deadline_beyond_all_years_breaks_no_listing(tmp_path: Path) -> None:
+    with fronted(partial(SqliteDatabase, tmp_path / "db"), tmp_path) as front:
+        wish = {**WISH, "deadline": "P99999999999999D"}
+        assert front.client.post("/v1/subscriptions", json=wish).status_code == 422
+    assert instant_text(1e18) == "9999-12-31T23:59:59Z"
+    assert instant_text(-1e18) == "0001-01-01T00:00:00Z"
 
 
 def ended(hanging: socket.socket) -> bool:
