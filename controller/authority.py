@@ -5,6 +5,7 @@ It is made at first start and lies in one folder of mode 0700::
     authority.pem   its certificate; each process of ours has it, to judge the others by
     authority.key   its private key, mode 0600; only the service reads it
     <name>.pem      certificate and private key of one process in one file, mode 0600
+    revoked.json    names whose certificates are refused though they are good, and since when
 
 One file holds both halves of a process' credentials, and is replaced as a whole, so nobody ever
 reads a certificate that does not fit its key. A process reads them again when they are new
@@ -14,6 +15,7 @@ reads a certificate that does not fit its key. A process reads them again when t
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import stat
 import tempfile
@@ -21,6 +23,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -31,6 +34,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from controller.errors import EngineError
 
 DAY_S = 86400.0
+
+NAMED = "slackwater:"
+"""Before the whole name of a process in its certificate; the common name holds 64 letters of it."""
 
 VALID_S = 90 * DAY_S
 """A process' certificate is good for this long [s]."""
@@ -44,7 +50,7 @@ AUTHORITY_VALID_S = 3650 * DAY_S
 BACKDATED_S = 3600.0
 """Certificates are good from this long before they are made [s]: clocks differ, and step back."""
 
-CERTIFICATE, KEY = "authority.pem", "authority.key"
+CERTIFICATE, KEY, REVOKED = "authority.pem", "authority.key", "revoked.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,14 +118,31 @@ class Authority:
         own : Path, optional
             Where its file lies, and a copy of the authority's certificate beside it; by default
             beside the authority itself.
+
+        Raises
+        ------
+        EngineError
+            Its name was revoked.
         """
         own = own or self._folder / f"{name}.pem"
+        if name in revoked(self._folder):
+            raise EngineError(f"{name} was removed, and is given no certificate any more")
         if not self._is_good(own):
             write_secret(own, self._issue(name))
         authority, certificate = own.parent / CERTIFICATE, pem(self._certificate)
         if not authority.exists() or authority.read_bytes() != certificate:
             write_secret(authority, certificate)
         return Credentials(authority=str(authority.absolute()), own=str(own.absolute()))
+
+    def revoke(self, name: str) -> None:
+        """Have all certificates of a process refused from now on; it is given none any more.
+
+        What lies longer back than a certificate is good for is forgotten.
+        """
+        now = self._clock()
+        since = {name: now} | revoked(self._folder)
+        kept = {each: at for each, at in since.items() if now - at <= self._valid_s}
+        write_secret(self._folder / REVOKED, json.dumps(kept).encode())
 
     def _is_good(self, own: Path) -> bool:
         """Return whether a process' file is of this authority and has time enough left."""
@@ -184,12 +207,25 @@ class Authority:
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), False
             )
             .add_extension(usage(signs=issuer is None), critical=True)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.UniformResourceIdentifier(NAMED + quote(name))]),
+                critical=False,
+            )
         )
         if issuer is not None:
             # Every process of ours calls, and is called.
             both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
             builder = builder.add_extension(x509.ExtendedKeyUsage(both), False)
         return builder.sign(by, hashes.SHA256())
+
+
+def revoked(folder: Path) -> dict[str, float]:
+    """Return whose certificates an authority has revoked, and when [POSIX s]."""
+    try:
+        told: dict[str, float] = json.loads((folder / REVOKED).read_bytes())
+    except FileNotFoundError:
+        return {}
+    return told
 
 
 def usage(*, signs: bool) -> x509.KeyUsage:

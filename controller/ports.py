@@ -124,6 +124,12 @@ class WorkerConnection(Protocol):
         stands, it renews them where that is due.
         """
 
+    def revoke(self, node_id: str) -> None:
+        """Have what a node that is gone was given let nobody in any more.
+
+        Only of nodes whose credentials have left this machine; the id is not used again.
+        """
+
     def join(self, worker_name: str, folder: Path) -> None:
         """Work in this process until told to end; `folder` is for the worker's short-lived files.
 

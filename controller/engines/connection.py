@@ -74,12 +74,15 @@ class DaskConnection:
         A worker that cannot reach the scheduler for this long gives up [s].
     issue : callable or None
         Makes or renews the credentials of a node; only the service's own connection has it.
+    withdraw : callable or None
+        Has the credentials of a node refused; as `issue`.
     """
 
     address: str
     credentials: Credentials
     orphan_s: float
     issue: Callable[[str, Path], Credentials] | None = field(default=None, repr=False)
+    withdraw: Callable[[str], None] | None = field(default=None, repr=False)
 
     @classmethod
     def of_folder(cls, address: str, folder: Path, orphan_s: float) -> DaskConnection:
@@ -98,7 +101,14 @@ class DaskConnection:
         """Return the connection of one node; its credentials lie in its folder and are renewed."""
         if self.issue is None:
             return self
-        return replace(self, credentials=self.issue(node_id, folder / CREDENTIALS), issue=None)
+        return replace(
+            self, credentials=self.issue(node_id, folder / CREDENTIALS), issue=None, withdraw=None
+        )
+
+    def revoke(self, node_id: str) -> None:
+        """Have what a node was given let nobody in any more."""
+        if self.withdraw:
+            self.withdraw(node_id)
 
     def join(self, worker_name: str, folder: Path) -> None:
         """Work for the engine in this process until told to end.

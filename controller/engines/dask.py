@@ -156,6 +156,7 @@ class DaskEngine:
             credentials=self._authority.credentials("scheduler"),
             orphan_s=orphan_s,
             issue=self._authority.credentials,
+            withdraw=self._authority.revoke,
         )
         self.connection = replace(self.near, address=f"tls://{listening.far}:{port}")
         self._carriage: Carriage | None = None

@@ -17,16 +17,18 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from distributed import Scheduler
 from distributed.comm.core import Comm
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.scheduler import heartbeat_interval
+from distributed.utils import NoOpAwaitable
 from distributed.versions import get_versions
 from tornado.ioloop import PeriodicCallback
 
-from controller.authority import Credentials
+from controller.authority import NAMED, Credentials, revoked
 from controller.build import VERSION
 from controller.engines import dask_settings
 from controller.engines.connection import RELOAD_S, RenewableSecurity
@@ -45,6 +47,7 @@ from controller.engines.messages import (
     to_wire,
 )
 from controller.engines.receiving import taken_in
+from controller.ports import node_of
 from controller.processes import ProcessMark, mark
 
 LOOKS_PER_LEASE = 8
@@ -127,6 +130,8 @@ class PartScheduler(Scheduler):
         self._orphan_s = ours.orphan_s
         self._owner = ours.owner
         self._fragments = ours.fragments
+        self._tls = Path(ours.credentials.authority).parent
+        self._revoked = revoked(self._tls)
         self._looked_at, self._clocked_at = time.monotonic(), time.time()
         self._alone_s = 0.0
         self._hung: dict[str, str] = {}
@@ -149,6 +154,25 @@ class PartScheduler(Scheduler):
             "take_back": self._ledger.take_back_parts,
         }
 
+    def handle_comm(self, comm: Comm) -> Any:
+        """Take a connection, unless it is one of a node that was removed."""
+        if peer_of(comm) in self._revoked:
+            comm.abort()
+            return NoOpAwaitable()
+        return super().handle_comm(comm)
+
+    async def part_with_revoked(self) -> None:
+        """Learn which nodes were removed, and end what stands with them."""
+        if (now := revoked(self._tls)).keys() == self._revoked.keys():
+            return
+        self._revoked = now
+        for comm in [each for each in self._comms if peer_of(each) in now]:
+            comm.abort()
+        for worker in list(self.workers.values()):
+            if node_of(str(worker.name)) in now:
+                remember(self._epitaphs, str(worker.name), "its node was removed")
+                await self.remove_worker(worker.address, stimulus_id=f"revoked-{time.time()}")
+
     def start_http_server(self, *args: Any, **settings: Any) -> None:
         """Start none: the only port is the one behind TLS."""
 
@@ -168,6 +192,7 @@ class PartScheduler(Scheduler):
 
     async def look(self) -> None:
         """Look after the leases and whether anybody wants this scheduler; tell who is there."""
+        await self.part_with_revoked()
         await self.end_leases()
         self.tell_roster()
         if self._owner:
@@ -289,6 +314,15 @@ class Doorkeeper(SchedulerPlugin):
     def remove_client(self, scheduler: Scheduler, client: str) -> None:
         """See a service go, and tell it nothing more."""
         scheduler.unsubscribe_topic(TOPIC, client)
+
+
+def peer_of(comm: Comm) -> str:
+    """Return whose certificate the other side of a connection has shown."""
+    certificate = comm.extra_info.get("peercert") or {}
+    for kind, name in certificate.get("subjectAltName", ()):
+        if kind == "URI" and name.startswith(NAMED):
+            return unquote(name.removeprefix(NAMED))
+    return ""
 
 
 def remember(reasons: dict[str, str], name: str, reason: str) -> None:

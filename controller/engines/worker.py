@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from distributed import Status, Worker
 from distributed.comm.addressing import get_address_host
@@ -32,6 +34,42 @@ FAREWELL_S_MAX = 1.0
 
 LEAVE_POLL_S = 0.02
 """Pause between two looks whether the last part has ended [s]."""
+
+
+PROBE_S_MAX = 10.0
+"""A scheduler that says nothing for so long is busy, or away [s]; it is no stranger."""
+
+
+async def refuse_strangers(connection: DaskConnection, security: RenewableSecurity) -> None:
+    """See whether scheduler and worker believe each other, as far as the scheduler answers.
+
+    Dask would try again and again, and tell only that nobody could be reached.
+
+    Raises
+    ------
+    EngineError
+        One of the two does not believe the other's certificate.
+    """
+    where = urlsplit(connection.address)
+    context = security.get_connection_args("worker")["ssl_context"]
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PROBE_S_MAX):
+            try:
+                reader, writer = await asyncio.open_connection(
+                    where.hostname, where.port, ssl=context
+                )
+                try:
+                    await reader.read(1)  # In TLS 1.3 the other side judges last.
+                finally:
+                    writer.close()
+            except ssl.SSLError as error:
+                raise EngineError(
+                    f"{connection.address} and the credentials in {connection.credentials.own} "
+                    f"do not go together: {error.reason or error}",
+                    fix="Its node ends; new ones are given new credentials",
+                ) from error
+            except OSError:
+                pass  # It is out of reach, so far.
 
 
 class PartWorker(Worker):
@@ -84,7 +122,7 @@ async def _work(connection: DaskConnection, worker_name: str, folder: Path) -> N
         startup_information={"slackwater_versions": lambda _: own_versions()},
     )
     worker.periodic_callbacks["renew"] = PeriodicCallback(security.reload, RELOAD_S * 1000)
-    joining = asyncio.ensure_future(_join(worker, connection))
+    joining = asyncio.ensure_future(_join(worker, connection, security))
     tasks: set[asyncio.Task[None]] = set()  # The loop itself holds its tasks only weakly.
 
     def end() -> None:
@@ -116,10 +154,14 @@ def _security(connection: DaskConnection, worker_name: str) -> RenewableSecurity
     return security
 
 
-async def _join(worker: PartWorker, connection: DaskConnection) -> None:
+async def _join(
+    worker: PartWorker, connection: DaskConnection, security: RenewableSecurity
+) -> None:
+    await refuse_strangers(connection, security)
     try:
         await worker
     except TimeoutError as error:
+        await refuse_strangers(connection, security)
         fault = EngineError(
             f"worker {worker.name} could not reach {connection.address} "
             f"for {connection.orphan_s:.0f} s",

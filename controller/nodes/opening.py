@@ -58,6 +58,9 @@ class NoConnection:
         """Return this: no node is made with it."""
         return self
 
+    def revoke(self, node_id: str) -> None:
+        """Do nothing: nobody was given anything."""
+
     def join(self, worker_name: str, folder: Path) -> None:
         """Refuse, for there is nothing to join."""
         raise EngineError(f"worker {worker_name} has no engine to join")

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from controller.authority import CERTIFICATE, DAY_S, VALID_S, Authority
 from controller.demo.archive import PROFILES_MIN, DemoArchive, make_archive
+from controller.engines.connection import CREDENTIALS
+from controller.errors import EngineError
+from controller.nodes.joining import JOIN
 from controller.partition import opened, view_of
 from controller.ports import fragment_stem
 from planner.events import AttemptLost, PartFinished
@@ -120,6 +127,64 @@ def test_what_a_node_did_while_it_was_cut_off_is_not_taken(
     until(lambda: elsewhere.engine.attempts() == ())
     drain(cut_off)
     assert ended(worker)[0] == 0
+
+
+def without_credentials(elsewhere: Elsewhere, folder: Path) -> None:
+    (folder / CREDENTIALS).unlink()
+
+
+def of_another_authority(elsewhere: Elsewhere, folder: Path) -> None:
+    other = Authority(elsewhere.folder / "other")
+    (folder / CREDENTIALS).unlink()
+    other.credentials("n1", folder / CREDENTIALS)
+    shutil.copy(elsewhere.folder / "tls" / CERTIFICATE, folder / CERTIFICATE)
+
+
+def expired(elsewhere: Elsewhere, folder: Path) -> None:
+    then = time.time() - VALID_S - DAY_S
+    (folder / CREDENTIALS).unlink()
+    Authority(elsewhere.folder / "tls", clock=lambda: then).credentials("n1", folder / CREDENTIALS)
+
+
+def of_another_version(elsewhere: Elsewhere, folder: Path) -> None:
+    told = json.loads((folder / JOIN).read_text())
+    (folder / JOIN).write_text(json.dumps(told | {"version": "0.0.1"}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (without_credentials, "no good credentials"),
+        (of_another_authority, "TLSV1_ALERT_UNKNOWN_CA"),
+        (expired, "SSLV3_ALERT_CERTIFICATE_EXPIRED"),
+        (of_another_version, "Install slackwater 0.0.1"),
+    ],
+)
+def test_who_has_no_good_credentials_is_refused_at_once(
+    elsewhere: Elsewhere,
+    hosts: tuple[Host, Host],
+    spoil: Callable[[Elsewhere, Path], None],
+    why: str,
+) -> None:
+    folder = elsewhere.join_folder("n1", orphan_s=60.0)
+    spoil(elsewhere, folder)
+    code, said = ended(elsewhere.start(hosts[0], folder))
+    assert (code, why in said) == (78, True), said
+    assert elsewhere.inbox.rest() == []
+
+
+def test_a_node_that_was_removed_is_let_in_no_more(
+    elsewhere: Elsewhere, hosts: tuple[Host, Host]
+) -> None:
+    worker = elsewhere.node(hosts[0], "n1")
+    elsewhere.engine.connection.revoke("n1")
+    elsewhere.inbox.ready("n1", 0)
+    code, said = ended(worker)
+    assert code == 75, said
+    assert elsewhere.inbox.rest() == []
+    with pytest.raises(EngineError, match="n1 was removed"):
+        elsewhere.join_folder("n1")
+    elsewhere.node(hosts[1], "n2")
 
 
 def remove_inside(host: Host, path: Path) -> None:

@@ -20,6 +20,9 @@ class Waiting:
     def of_node(self, node_id: str, folder: Path) -> Waiting:
         return self
 
+    def revoke(self, node_id: str) -> None:
+        pass
+
     def join(self, worker_name: str, folder: Path) -> None:
         (folder / "here").write_text(worker_name)
         signal.pause()
