@@ -26,6 +26,7 @@ SELECT COALESCE(MAX(taken_at), 0) FROM snapshots
 
 -- name: add_header
 INSERT INTO headers (seq, header) VALUES (:seq, :header)
+ON CONFLICT (seq) DO UPDATE SET header = excluded.header
 
 -- name: last_header
 SELECT seq, header FROM headers WHERE seq <= :seq ORDER BY seq DESC LIMIT 1

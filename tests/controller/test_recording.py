@@ -241,6 +241,16 @@ def test_a_store_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path) ->
     database.close()
 
 
+def test_a_first_start_that_was_killed_before_its_snapshot_is_begun_again(place: Place) -> None:
+    with life(place) as killed:
+        killed.store.commit([Write(query="drop_snapshots_before", rows=({"seq": 1},))])
+        assert killed.store.snapshot() is None
+        assert killed.store.header(0) is not None
+    with life(place) as second:
+        second.begin()
+        assert second.tasks()[0].state == "delivered"
+
+
 def test_a_transaction_that_fails_leaves_nothing(place: Place) -> None:
     with life(place) as one:
         good = Write(query="add_message", rows=({"id": "a", "taken_at": NOW},))
