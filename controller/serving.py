@@ -172,7 +172,7 @@ def open_datasets(
     known = {each.identifier: newest(each.identifier) for each in settings.datasets.values()}
     places = Places(
         archive=archive,
-        fragments_url=str(folders.fragments),
+        fragments_url=settings.service.fragments_url or str(folders.fragments),
         staging_url=str(folders.staging),
         sources=folders.parent / "sources",
         known={name: number for name, number in known.items() if number is not None},

@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from controller.apps.storage import replacing
 from controller.errors import StorageError
+from controller.reach import reach
 from controller.store.store import Store
 
 SWEEP_S = 300.0
@@ -27,6 +29,8 @@ REST_S = 600.0
 
 TEMPORARY_S = 86_400.0
 """A temporary file of the staging area has no task's name; after so long nobody writes it [s]."""
+
+MARK = "slackwater-fragments.txt"
 
 _FRAGMENT = re.compile(r"(t[\d.]*\d)-\d+\.a\d+\..+")
 _PRODUCT = re.compile(r".+-v\d+-.+")
@@ -61,6 +65,47 @@ def sweep(fragments: Path, staging: Path, store: Store, now: float) -> int:
     return sum(_remove(path, now) for path in over)
 
 
+def sweep_far(url: str, store: Store, now: float) -> int:
+    """Remove the fragments of a place elsewhere that belong to no open task; return how many.
+
+    Parameters
+    ----------
+    url : str
+        Of a folder (fsspec); other services may keep theirs beside it, not in it.
+    store : Store
+    now : float
+        POSIX time [s].
+
+    Raises
+    ------
+    StorageError
+        The store cannot be asked; nothing was removed.
+    OSError
+        The folder cannot be listed.
+    """
+    files, folder = reach(url)
+    files.invalidate_cache()
+    left = {path: path.rpartition("/")[2] for path in files.ls(folder, detail=False)}
+    tasks = {task_id for task_id, _ in store.open_tasks()}
+    over = [path for path, name in left.items() if (of := task_of(name)) and of not in tasks]
+    gone = [path for path in over if now - files.modified(path).timestamp() >= REST_S]
+    for path in gone:
+        files.rm_file(path)
+    return len(gone)
+
+
+def place_for_fragments(url: str) -> None:
+    """Leave a mark in a place elsewhere, so that nodes find a folder there that is empty still.
+
+    Raises
+    ------
+    StorageError
+        It cannot be written to.
+    """
+    with replacing(f"{url.rstrip('/')}/{MARK}") as file:
+        file.write(b"Fragments of slackwater lie here.\n")
+
+
 def task_of(name: str) -> str:
     """Return the task of a fragment, as the dispatcher names it; empty of anything else."""
     found = _FRAGMENT.fullmatch(name)
@@ -74,15 +119,38 @@ def ids_of(name: str) -> Iterator[str]:
 
 @contextmanager
 def sweeping(
-    fragments: Path, staging: Path, store: Store, clock: Callable[[], float] = time.time
+    fragments: Path,
+    staging: Path,
+    store: Store,
+    far: str = "",
+    clock: Callable[[], float] = time.time,
 ) -> Iterator[None]:
-    """Sweep now and then inside the block, in a thread that the loop never waits for."""
+    """Sweep now and then inside the block, in a thread that the loop never waits for.
+
+    Parameters
+    ----------
+    fragments, staging : Path
+    store : Store
+    far : str
+        Where fragments lie elsewhere, if they do.
+    clock : callable
+        Tells the time [POSIX s].
+
+    Raises
+    ------
+    StorageError
+        That place cannot be written to.
+    """
+    if far:
+        place_for_fragments(far)
     stopping = threading.Event()
 
     def run() -> None:
         while True:
             try:
                 sweep(fragments, staging, store, clock())
+                if far:
+                    sweep_far(far, store, clock())
             except (StorageError, OSError) as fault:
                 _log.warning("what ended tasks have left is not removed: %s", fault)
             if stopping.wait(SWEEP_S):

@@ -92,6 +92,7 @@ def hands(
     """
     with ExitStack() as ends:
         hung = _HungWorkers()
+        far = settings.service.fragments_url if outlive else ""
         engine = DaskEngine(
             report,
             folder=folders.parent / "engine" if outlive else None,
@@ -111,8 +112,8 @@ def hands(
                 near=engine.near,
                 connection=engine.connection,
                 folder=folders.nodes,
-                near_urls=(str(folders.fragments),),
-                reachable_urls=_urls_elsewhere(datasets),
+                near_urls=(far or str(folders.fragments),),
+                reachable_urls=(*_urls_elsewhere(datasets), *((far,) if far else ())),
                 preload=tuple(dict.fromkeys(a.extract.__module__ for a in applications.values())),
                 orphan_s=orphan_s,
                 service_id=service_id(folders.parent),

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from fsspec.core import url_to_fs
-
 from controller.errors import StorageError
+from controller.reach import reach
 from controller.returning import put_by
 
 
@@ -27,7 +26,7 @@ def replacing(url: str) -> Iterator[IO[bytes]]:
     StorageError
         The place cannot be written to; nothing is left of the attempt.
     """
-    filesystem, path = url_to_fs(str(put_by(url) or url))
+    filesystem, path = reach(str(put_by(url) or url))
     partial = f"{path}.{secrets.token_hex(4)}.partial"
     try:
         filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
@@ -54,7 +53,7 @@ def read_whole(url: str) -> bytes:
     StorageError
         It is not there or cannot be read.
     """
-    filesystem, path = url_to_fs(url)
+    filesystem, path = reach(url)
     try:
         content: bytes = filesystem.cat_file(path)
     except FileNotFoundError as error:

@@ -100,7 +100,7 @@ def serve_until_stopped(
                     done=recorder.kept,
                 )
             ) as snapshots,
-            sweeping(folders.fragments, folders.staging, store),
+            sweeping(folders.fragments, folders.staging, store, far=settings.service.fragments_url),
         ):
             telemetry.read(standing.service.board)
             _tell_datasets(standing, datasets)

@@ -68,6 +68,19 @@ def _read_address(text: str) -> str:
     return text
 
 
+def _read_fragments_url(text: str) -> str:
+    url = urlsplit(text)
+    if text and not (url.scheme or text.startswith("/")):
+        raise ValueError(
+            "service.fragments_url must be an absolute path or a URL: nodes use it too"
+        )
+    if "@" in url.netloc:
+        raise ValueError(
+            "service.fragments_url holds a user's name; give credentials to fsspec's configuration"
+        )
+    return text.rstrip("/")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSettings:
     """How the service runs on its machine.
@@ -86,6 +99,8 @@ class ServiceSettings:
         A snapshot is written after this many steps, which bounds what a restart replays.
     inbox_max : int
         Events that may wait to be handled; above it, new ones are refused for a while.
+    fragments_url : str
+        Where fragments lie that nodes elsewhere reach, a folder or fsspec URL; empty is `data_dir`.
     log_format, log_level : str
         How much is logged, and as lines to read or JSON.
     """
@@ -96,6 +111,7 @@ class ServiceSettings:
     drain_s_max: NotNegative = 30.0
     snapshot_steps: Count = 10_000
     inbox_max: Count = 100_000
+    fragments_url: Annotated[str, AfterValidator(_read_fragments_url)] = ""
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

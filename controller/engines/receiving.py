@@ -42,7 +42,7 @@ def with_content(done: PartDone) -> PartDone:
         raise StorageError(
             f"the fragment of part {done.part_id} has {size_bytes:,} bytes, and up to "
             f"{CONTENT_BYTES_MAX:,} travel with their receipt",
-            fix="Have more parts cut: a lower planner.cutting.part_s_max, more parts_per_worker",
+            fix="Set service.fragments_url to a place that the nodes reach, or have more parts cut",
             retry=False,
         )
     return replace(done, content=path.read_bytes())

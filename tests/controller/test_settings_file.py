@@ -111,6 +111,20 @@ def test_quantiles_lie_between_0_and_1(tmp_path: Path, quantile: str) -> None:
     assert fault.startswith("line 1: planner.scaling.removal_quantile must be ")
 
 
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("fragments", "must be an absolute path or a URL"),
+        ("s3://key:word@bucket/fragments", "holds a user's name"),
+    ],
+)
+def test_fragments_lie_where_all_nodes_find_them(tmp_path: Path, url: str, why: str) -> None:
+    (fault,) = faults(tmp_path, f"service: {{fragments_url: '{url}'}}")
+    assert fault.startswith("line 1: ")
+    assert why in fault
+    assert "word" not in fault
+
+
 def planner_sections(kind: type) -> list[type]:
     nested = [hint for hint in get_type_hints(kind).values() if is_dataclass(hint)]
     return [kind, *(deep for one in nested for deep in planner_sections(one))]  # type: ignore[arg-type]

@@ -12,11 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from fsspec.core import url_to_fs
-
 from controller.apps.command.orders import Form, Join, ListedFile
 from controller.apps.storage import replacing
 from controller.errors import CommandError, StorageError
+from controller.reach import reach
 from planner.model import Fragment
 
 BLOCK_BYTES = 2**20
@@ -161,7 +160,7 @@ def reading(fragment: Fragment) -> Iterator[tuple[Head, Callable[[], bytes]]]:
     StorageError
         It is gone, cannot be read, or was read to its end and is not what its part has left.
     """
-    filesystem, path = url_to_fs(fragment.url)
+    filesystem, path = reach(fragment.url)
     try:
         with filesystem.open(path, "rb") as file:
             yield from _opened(fragment, file)

@@ -58,7 +58,7 @@ def test_a_fragment_comes_with_its_receipt_and_is_written_before_it_is_told(
 def test_one_that_is_too_large_is_told_with_what_to_do(away: Path, fragments: Path) -> None:
     refused = answer(f"{fragments}/t1-0.a2.bin", CONTENT_BYTES_MAX + 1)
     assert isinstance(refused, PartRefused)
-    assert "Have more parts cut" in refused.reason
+    assert "Set service.fragments_url" in refused.reason
     assert not refused.retry
     assert list(away.iterdir()) == []
 
