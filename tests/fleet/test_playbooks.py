@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -266,10 +267,10 @@ def test_a_host_with_a_wrong_clock_is_refused(
 ) -> None:
     # All its programs in Python read a clock that is an hour ahead.
     ahead = "import time\nright = time.time\ntime.time = lambda: right() + 3600.0\n"
-    (bare.root / "usr" / "lib" / "python3" / "dist-packages" / "sitecustomize.py").write_text(ahead)
+    (bare.root / "etc" / "python3.11" / "sitecustomize.py").write_text(ahead)
     (outcome,) = setup.set_up([brought(service, bare, tmp_path / "join").host])
     assert outcome.error is not None
-    assert "off by 3600" in str(outcome.error)
+    assert re.search(r"off by 3[56]\d\d", str(outcome.error))
     assert bare.run("ls", "/opt").strip() == ""
 
 
