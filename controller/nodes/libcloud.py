@@ -109,6 +109,7 @@ class LibcloudNodes:
         self._models: dict[str, Model] = {}
         self._asked: dict[str, Asked] = {}
         self._seen_at: dict[str, float] = {}
+        self._resized: dict[str, int] = {}
 
     @property
     def key_file(self) -> Path:
@@ -171,10 +172,9 @@ class LibcloudNodes:
         if machine is None or machine.state is MachineState.LEAVING:
             raise NodeError(f"node {node_id} is not there to be resized", fault=NodeFault.GONE)
         self._type(node_id, machine.node_type, workers)
-        tags = tags_of(self._start.service_id, node_id, machine.node_type, workers)
-        self.account.act(
-            f"mark node {node_id}", lambda driver: self._dialect.retag(driver, machine, tags)
-        )
+        with self._lock:
+            self._resized[node_id] = workers
+        self._mark(machine, workers)
 
     def list_nodes(self) -> tuple[NodeListing, ...]:
         """Return the nodes as the cloud has them, and have those prepared that have come to run.
@@ -193,6 +193,7 @@ class LibcloudNodes:
             asked = {n: each for n, each in self._asked.items() if n not in machines}
             self._asked = {n: each for n, each in asked.items() if now - each.asked_at < LAG_S}
             missing = dict(self._asked)
+        self._settle(machines)
         self._setups.see([host for each in machines.values() if (host := self._host(each))])
         listed = [self._listing(each, now) for each in machines.values()]
         listed += [
@@ -306,15 +307,16 @@ class LibcloudNodes:
                     f"make node {node_id}", lambda driver: self._dialect.create(driver, order)
                 )
             except NodeError as error:
-                if error.fault is not NodeFault.RETRY:
+                if error.fault not in (NodeFault.RETRY, NodeFault.GONE):
                     raise
-                # It may have been made though the answer says otherwise, or never came.
+                # It may have been made though the answer says otherwise, or never came; and it may
+                # be listed only a little later.
+                self.account.pause(pause_s)
+                pause_s *= PAUSE_FACTOR
                 if any(each.node_id == node_id for each in self._all_machines()):
                     return
                 if not left:
                     raise
-                self.account.pause(pause_s)
-                pause_s *= PAUSE_FACTOR
             else:
                 return
 
@@ -411,7 +413,7 @@ class LibcloudNodes:
         return RunningHost(
             node_id=machine.node_id,
             address=address,
-            workers=machine.workers or kind.slots,
+            workers=self._workers(machine),
             shared_reads_mb=kind.shared_reads_mb,
         )
 
@@ -421,12 +423,11 @@ class LibcloudNodes:
 
     def _listing(self, machine: Machine, now: float) -> NodeListing:
         state, reason = self._stand(machine, now)
-        kind = self._types.get(machine.node_type)
         return NodeListing(
             node_id=machine.node_id,
             node_type=machine.node_type,
             state=state,
-            workers=machine.workers or (kind.slots if kind else 0),
+            workers=self._workers(machine),
             reason=reason,
         )
 
@@ -450,6 +451,35 @@ class LibcloudNodes:
             return f"its machine did not run in {self._options.launch_s_max:.0f} s"
         return "" if self._address(machine) else f"it has no {self._options.address} address"
 
+    def _mark(self, machine: Machine, workers: int) -> None:
+        """Write on a machine how many workers it is to hold; where it cannot yet, a look does."""
+        node_id = machine.node_id
+        tags = tags_of(self._start.service_id, node_id, machine.node_type, workers)
+        try:
+            self.account.act(
+                f"mark node {node_id}", lambda driver: self._dialect.retag(driver, machine, tags)
+            )
+        except NodeError as error:
+            if error.fault is not NodeFault.RETRY:
+                raise
+            _log.info("node %s is marked later: %s", node_id, error)
+
+    def _workers(self, machine: Machine) -> int:
+        """Return how many workers a node is to hold."""
+        kind = self._types.get(machine.node_type)
+        told = machine.workers or (kind.slots if kind else 0)
+        return self._resized.get(machine.node_id, told)
+
+    def _settle(self, machines: Mapping[str, Machine]) -> None:
+        """Bring to the machines what could not be written on them before."""
+        for node_id, workers in list(self._resized.items()):
+            machine = machines.get(node_id)
+            if machine is None or machine.workers == workers:
+                with self._lock:
+                    self._resized.pop(node_id, None)
+            elif machine.state is MachineState.RUNNING:
+                self._mark(machine, workers)
+
     def _destroy(self, machine: Machine) -> None:
         try:
             self.account.act(
@@ -465,3 +495,4 @@ class LibcloudNodes:
         with self._lock:
             self._asked.pop(node_id, None)
             self._seen_at.pop(node_id, None)
+            self._resized.pop(node_id, None)

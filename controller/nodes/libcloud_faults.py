@@ -66,7 +66,10 @@ OURS_OF_TRANSPORT = (
     requests.exceptions.MissingSchema,
 )
 
-CLOUD_FAULTS = (BaseHTTPError, LibcloudError, *TRANSIENT)
+NO_ANSWER = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What Libcloud's drivers raise of an answer that lacks what it should hold, as a proxy's page."""
+
+CLOUD_FAULTS = (BaseHTTPError, LibcloudError, *TRANSIENT, *NO_ANSWER)
 """All that a call to a cloud may raise."""
 
 
@@ -99,6 +102,9 @@ def refusal(error: Exception) -> Refusal:
         return Refusal(fault=fault, words=words, retry_after_s=_pause_s(error))
     if isinstance(error, LibcloudError):
         return _of_libcloud(error)
+    if isinstance(error, NO_ANSWER) and not isinstance(error, TRANSIENT):
+        words = f"its answer is none ({_name(error)}: {error})"
+        return Refusal(fault=NodeFault.RETRY, words=_short(words))
     if isinstance(error, OURS_OF_TRANSPORT):
         return Refusal(fault=NodeFault.OURS, words=_short(str(error)))
     return Refusal(fault=NodeFault.RETRY, words=f"it does not answer ({_name(error)})")

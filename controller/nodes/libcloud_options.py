@@ -69,6 +69,8 @@ class CloudOptions:
         reach nodes is made with the fleet, and removed with it. Of OpenStack.
     key_name : str
         A key pair of the cloud; by default one is made with the fleet, and removed with it.
+    key_file : str
+        The private key to that one, mode 0600.
     calls_max : int
         Calls to the cloud at the same time.
     call_s_max : float
@@ -108,8 +110,9 @@ class CloudOptions:
     security_groups: tuple[str, ...] = ()
     reach_from: Network = ""
     key_name: str = ""
+    key_file: str = ""
     calls_max: Annotated[int, COUNT] = 4
-    call_s_max: Annotated[float, POSITIVE] = 30.0
+    call_s_max: Annotated[float, POSITIVE] = 60.0
     poll_s: Annotated[float, POSITIVE] = 5.0
     launch_s_max: Annotated[float, POSITIVE] = 300.0
     setup: Literal["playbook", "none"] = "playbook"
@@ -127,6 +130,8 @@ class CloudOptions:
             raise ValueError("subnet_pool needs subnet_cidr, the network that it is part of")
         if self.driver != "openstack" and (self.subnet_cidr or self.reach_from):
             raise ValueError("networks and security groups are made on OpenStack only")
+        if self.setup == "playbook" and bool(self.key_name) != bool(self.key_file):
+            raise ValueError("key_name and key_file go together: the pair, and its private half")
         if self.calls_max < 2:
             raise ValueError("calls_max must be 2 at least: one call looks while another creates")
 

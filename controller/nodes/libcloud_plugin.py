@@ -26,9 +26,12 @@ def open_libcloud(start: ProviderStart) -> NodeProvider:
         )
     from controller.nodes.libcloud import LibcloudNodes  # noqa: PLC0415 - needs Libcloud
     from controller.nodes.libcloud_dialects import dialect_of  # noqa: PLC0415
+    from controller.nodes.libcloud_playbook import PlaybookPreparation  # noqa: PLC0415
     from controller.nodes.libcloud_setup import NoPreparation  # noqa: PLC0415
 
-    return LibcloudNodes(start, dialect_of(start.options.driver), NoPreparation())
+    by_playbook = start.options.setup == "playbook"
+    preparation = PlaybookPreparation(start) if by_playbook else NoPreparation()
+    return LibcloudNodes(start, dialect_of(start.options.driver), preparation)
 
 
 PLUGIN = NodePlugin(open=open_libcloud, options=CloudOptions, type_options=CloudTypeOptions)

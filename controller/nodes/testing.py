@@ -148,8 +148,10 @@ def deleted_for_good(trial: Trial) -> None:
 
 
 def resized(trial: Trial) -> None:
-    """Grow and shrink a node to what is asked, however often, but not beyond its type."""
+    """Grow and shrink a node that can grow to what is asked, however often, but not beyond."""
     node_id, offer = "check-3", trial.offer
+    if offer.slots_max <= offer.slots:
+        return
     trial.provider.create(node_id, offer.node_type, 1)
     for workers in (offer.slots_max, offer.slots_max, 1):
         trial.provider.resize(node_id, workers)
