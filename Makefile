@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PRODUCT := planner partitioners sim controller
 
 .PHONY: help env wheel demo test check format bench soak worker-archive lint-playbooks FORCE \
-    fault-campaign kill-campaign service-kill-campaign lock clean
+    fault-campaign image-check kill-campaign service-kill-campaign lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -72,6 +72,9 @@ FORCE:
 
 lint-playbooks: .venv-ansible/.ansible ## let ansible-lint judge the playbooks by its strictest profile
 	cd playbooks && PATH=$(CURDIR)/.venv-ansible/bin:$$PATH ansible-lint --offline --strict
+
+image-check: $(VENV)/.dev ## carry the steps of deploy/Containerfile out in a clean root (root, debootstrap)
+	$(BIN)/pytest tests/test_containerfile.py -m slow --quiet --timeout 3600 $(ARGS)
 
 clean: ## remove the environment and everything else that was made here
 	rm -rf $(VENV) .venv-ansible build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -137,3 +140,5 @@ lock: ## pin the dependencies of pyproject.toml in requirements/ (needs uv)
 	    --output-file requirements/dev.txt
 	$(COMPILE_GROUP) node --constraint requirements/dev.txt --output-file requirements/node.txt
 	$(COMPILE_GROUP) ansible --output-file requirements/ansible.txt
+	$(COMPILE) --group build --all-extras --constraint requirements/dev.txt \
+	    --output-file requirements/image.txt

@@ -28,7 +28,8 @@ HERE = "process"
 """The provider of this machine, which is there without being named."""
 
 BUILT_IN: Mapping[str, EntryPoint] = {
-    "libcloud": EntryPoint("libcloud", "controller.nodes.libcloud_plugin:PLUGIN", GROUP)
+    "libcloud": EntryPoint("libcloud", "controller.nodes.libcloud_plugin:PLUGIN", GROUP),
+    "kubernetes": EntryPoint("kubernetes", "controller.nodes.kubernetes_plugin:KUBERNETES", GROUP),
 }
 """Kinds that need no installation; each is imported when it is named."""
 

@@ -12,6 +12,7 @@ import fcntl
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from controller.nodes.nursery import preload
 from controller.nodes.records import STANDING, Standing, write
 from controller.nodes.supervisor import READS, NodeStart, Supervisor
 from controller.ports import NodeState, WorkerConnection
+
+LOOK_S = 10.0
+"""The join folder is read again so often, also without SIGHUP [s]: nobody sends one to a pod whose
+mounted Secret has changed."""
 
 LOCK, USED = "lock", "workers-started"
 
@@ -42,9 +47,9 @@ class JoinTie:
     """
 
     life: int | None = None
-    next_look: float | None = None
 
     def __init__(self, join_folder: Path, state: Path, join: Join, lock: int) -> None:
+        self.next_look = time.monotonic() + LOOK_S
         self._join_folder = join_folder
         self._state = state
         self._join = join
@@ -71,7 +76,12 @@ class JoinTie:
         return number
 
     def orphaned(self) -> str:
-        """Return nothing: the workers see for themselves whether their scheduler is there."""
+        """Return nothing: the workers see for themselves whether their scheduler is there.
+
+        That it is asked has the folder read again, which may change without a signal.
+        """
+        if time.monotonic() >= self.next_look:
+            self.next_look = time.monotonic() + LOOK_S
         return ""
 
     def is_leaving(self) -> bool:
