@@ -12,6 +12,9 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""A worker is one slot, and numerical libraries would start threads before the fork."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessMark:

@@ -6,22 +6,28 @@ import logging
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
 from controller.cli import Exit
 from controller.cli.display import messages
-from controller.engines.connection import DaskConnection
 from controller.errors import NodeError, NodeFault
-from controller.nodes.joined import supervise_joined
-from controller.nodes.joining import Join, read_join_folder
-from controller.nodes.nursery import ONE_THREAD
+from controller.processes import ONE_THREAD
+
+if TYPE_CHECKING:
+    from controller.nodes.joining import Join
+    from controller.ports import WorkerConnection
 
 
 def work(join_folder: Path, state: Path | None) -> int:
     """Run the command and return its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # Before numerical libraries are imported, which would start threads, and workers are forked.
     os.environ.update(ONE_THREAD)
+    from controller.nodes.joined import supervise_joined  # noqa: PLC0415
+    from controller.nodes.joining import read_join_folder  # noqa: PLC0415
+
     folder = join_folder.absolute()
     try:
         kept = state or default_state(read_join_folder(folder).node_id)
@@ -33,8 +39,10 @@ def work(join_folder: Path, state: Path | None) -> int:
     return code
 
 
-def connection_of(join: Join, folder: Path) -> DaskConnection:
+def connection_of(join: Join, folder: Path) -> WorkerConnection:
     """Return how the node of a join folder joins the engine."""
+    from controller.engines.connection import DaskConnection  # noqa: PLC0415
+
     return DaskConnection.of_folder(join.address, folder, join.orphan_s)
 
 

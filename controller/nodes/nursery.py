@@ -25,12 +25,10 @@ from typing import Any
 
 from controller.config.variables import without_settings
 from controller.nodes.supervisor import NodeStart, supervise
+from controller.processes import ONE_THREAD
 
 END_S_MAX = 10.0
 """A nursery whose nodes have not ended by then is killed [s]; longer than a node takes to end."""
-
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-"""A worker is one slot, and numerical libraries would start threads before the fork."""
 
 _log = logging.getLogger(__name__)
 

@@ -67,8 +67,9 @@ class Host:
         return done.stdout.decode()
 
     def put(self, source: Path, target: str) -> None:
-        """Copy a folder there, its modes too."""
+        """Have a folder there as it is here, its modes too, and nothing else in it."""
         packed = run("tar", "-C", str(source), "-c", ".")
+        self.run("rm", "-rf", target)
         self.run("mkdir", "-m", "700", "-p", target)
         self.run("tar", "-C", target, "-x", given=packed)
 
