@@ -30,6 +30,7 @@ HERE = "process"
 BUILT_IN: Mapping[str, EntryPoint] = {
     "libcloud": EntryPoint("libcloud", "controller.nodes.libcloud_plugin:PLUGIN", GROUP),
     "kubernetes": EntryPoint("kubernetes", "controller.nodes.kubernetes_plugin:KUBERNETES", GROUP),
+    "slurm": EntryPoint("slurm", "controller.nodes.slurm:PLUGIN", GROUP),
 }
 """Kinds that need no installation; each is imported when it is named."""
 
