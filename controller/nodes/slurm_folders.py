@@ -26,7 +26,18 @@ SCRIPT = b"""#!/bin/sh
 # A change of what is wanted may be told before the worker listens; it reads it when it begins.
 trap '' HUP
 state=$(mktemp -d "${TMPDIR:-/tmp}/slackwater-XXXXXXXX") || exit 75
-exec "$@" --state "$state"
+"$@" --state "$state" &
+worker=$!
+trap 'kill -HUP "$worker"' HUP
+trap 'kill -TERM "$worker"' TERM
+# A signal interrupts the waiting, not the worker.
+while :; do
+    wait "$worker"
+    code=$?
+    kill -0 "$worker" 2>/dev/null || break
+done
+rm -rf "$state"
+exit "$code"
 """
 """What each job runs; all that differs comes as arguments, so nothing is ever quoted."""
 

@@ -67,6 +67,11 @@ class Bed:
     def conf(self) -> Path:
         return self.folder / "slurm.conf"
 
+    @property
+    def scratch(self) -> Path:
+        """Return the folder of jobs' temporary files."""
+        return self.folder / "scratch"
+
     def ask(self, *argv: str) -> str:
         """Return what a command of Slurm says."""
         return subprocess.run(
@@ -146,7 +151,7 @@ def slurm(folder: Path) -> Iterator[Bed]:
 
 
 def _prepare(bed: Bed) -> None:
-    for name in ("munge", "state", "spool"):
+    for name in ("munge", "state", "spool", "scratch"):
         (bed.folder / name).mkdir(mode=0o700)
     key = bed.folder / "munge" / "key"
     key.write_bytes(os.urandom(128))

@@ -75,7 +75,7 @@ def opened(
         "conf": str(bed.conf),
         "end_s_max": 20.0,
         # Parts are functions of the tests.
-        "environment": (f"PYTHONPATH={Path.cwd()}",),
+        "environment": (f"PYTHONPATH={Path.cwd()}", f"TMPDIR={bed.scratch}"),
     }
     return SlurmNodes(
         ProviderStart(
@@ -99,6 +99,7 @@ def nodes(bed: Bed, tmp_path: Path, engine: DaskEngine) -> Iterator[SlurmNodes]:
     provider.close(end=True)
     assert provider.list_nodes() == ()
     assert list(tmp_path.iterdir()) == []
+    until(lambda: not list(bed.scratch.iterdir()))
 
 
 def until(done: Callable[[], bool]) -> None:
