@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from rich.markup import escape
 from controller.cli import Exit
 from controller.cli.display import messages
 from controller.errors import NodeError, NodeFault
+from controller.nodes.signals import HEARD
 from controller.processes import ONE_THREAD
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 def work(join_folder: Path, state: Path | None) -> int:
     """Run the command and return its exit code."""
+    # Whoever tells it to end while it comes up is heard as soon as the supervisor can act on it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # Before numerical libraries are imported, which would start threads, and workers are forked.
     os.environ.update(ONE_THREAD)

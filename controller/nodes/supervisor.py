@@ -28,6 +28,7 @@ from pathlib import Path
 from controller.errors import NodeError, NodeFault
 from controller.nodes import cgroup
 from controller.nodes.records import Standing
+from controller.nodes.signals import ENDING, HEARD
 from controller.nodes.ties import LocalTie, Tie
 from controller.ports import NodeState, WorkerConnection
 from controller.processes import ProcessMark, mark
@@ -162,8 +163,9 @@ class Supervisor:
         os.set_blocking(ring, False)
         signal.set_wakeup_fd(ring)
         signal.signal(signal.SIGHUP, lambda *_: None)
-        for each in (signal.SIGTERM, signal.SIGINT):
+        for each in ENDING:
             signal.signal(each, lambda *_: self._end())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         while True:
             self._bury()
             self._break(self._tie.orphaned())
@@ -268,7 +270,7 @@ class Supervisor:
         os.close(self._held)
         self._tie.let_go()
         signal.set_wakeup_fd(-1)
-        for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        for each in HEARD:
             signal.signal(each, signal.SIG_DFL)
         threading.Thread(target=end_with, args=(self._workers_life,), daemon=True).start()
         scratch = self._scratch(name)

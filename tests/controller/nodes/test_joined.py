@@ -27,6 +27,9 @@ from tests.controller.engines.carrier import held, work
 from tests.controller.engines.inbox import WAIT_S_MAX, Inbox
 from tests.controller.runs import COMMAND
 
+TOLD_TO_END = "tests.controller.nodes.told_to_end"
+"""Whoever imports this is told to end by it."""
+
 
 @pytest.fixture(scope="module")
 def inbox() -> Inbox:
@@ -114,6 +117,16 @@ def test_a_node_is_all_that_its_folder_says(
         STANDING,
         USED,
     ]
+
+
+def test_a_node_that_is_told_to_end_while_it_comes_up_does_so_at_once(
+    inbox: Inbox, folder: Path, start: Callable[[], subprocess.Popen[str]]
+) -> None:
+    told = json.loads((folder / JOIN).read_text())
+    (folder / JOIN).write_text(json.dumps(told | {"preload": [TOLD_TO_END]}))
+    code, said = ended(start())
+    assert (code, "no workers" in said) == (0, True), said
+    assert not folder.with_name("state").joinpath(USED).exists()
 
 
 def test_no_name_is_used_twice(
