@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from urllib.parse import quote
 
 from cryptography import x509
@@ -31,7 +32,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from controller.errors import EngineError
+from controller.errors import EngineError, NodeError, NodeFault
 
 DAY_S = 86400.0
 
@@ -96,6 +97,7 @@ class Authority:
         self._folder = folder
         self._valid_s = valid_s
         self._clock = clock
+        self._revoking = Lock()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not (folder / KEY).exists():
@@ -121,12 +123,18 @@ class Authority:
 
         Raises
         ------
-        EngineError
-            Its name was revoked.
+        NodeError
+            Its name was revoked (retry: another name is not).
+        OSError
+            They cannot be written.
         """
         own = own or self._folder / f"{name}.pem"
         if name in revoked(self._folder):
-            raise EngineError(f"{name} was removed, and is given no certificate any more")
+            raise NodeError(
+                f"node {name} was removed, and is given no certificate any more",
+                fault=NodeFault.RETRY,
+                fix="Give it another id",
+            )
         if not self._is_good(own):
             write_secret(own, self._issue(name))
         authority, certificate = own.parent / CERTIFICATE, pem(self._certificate)
@@ -138,11 +146,25 @@ class Authority:
         """Have all certificates of a process refused from now on; it is given none any more.
 
         What lies longer back than a certificate is good for is forgotten.
+
+        Raises
+        ------
+        NodeError
+            It cannot be written (retry).
         """
         now = self._clock()
-        since = {name: now} | revoked(self._folder)
-        kept = {each: at for each, at in since.items() if now - at <= self._valid_s}
-        write_secret(self._folder / REVOKED, json.dumps(kept).encode())
+        # Nodes are removed side by side, and no one's removal may undo another's.
+        with self._revoking:
+            since = {name: now} | revoked(self._folder)
+            kept = {each: at for each, at in since.items() if now - at <= self._valid_s}
+            try:
+                write_secret(self._folder / REVOKED, json.dumps(kept).encode())
+            except OSError as error:
+                raise NodeError(
+                    f"the certificate of node {name} cannot be revoked: {error.strerror}",
+                    fault=NodeFault.RETRY,
+                    fix=f"Free space in {self._folder}; it is tried again",
+                ) from error
 
     def _is_good(self, own: Path) -> bool:
         """Return whether a process' file is of this authority and has time enough left."""

@@ -33,6 +33,7 @@ from controller.nodes.libcloud_machines import (
     MachineState,
     Order,
     tags_of,
+    with_ids_of_ours,
 )
 from controller.nodes.libcloud_options import CloudOptions, CloudTypeOptions
 from controller.nodes.libcloud_setup import Preparation, RunningHost, Setups
@@ -172,9 +173,9 @@ class LibcloudNodes:
         if machine is None or machine.state is MachineState.LEAVING:
             raise NodeError(f"node {node_id} is not there to be resized", fault=NodeFault.GONE)
         self._type(node_id, machine.node_type, workers)
+        self._mark(machine, workers)
         with self._lock:
             self._resized[node_id] = workers
-        self._mark(machine, workers)
 
     def list_nodes(self) -> tuple[NodeListing, ...]:
         """Return the nodes as the cloud has them, and have those prepared that have come to run.
@@ -273,10 +274,9 @@ class LibcloudNodes:
         return found
 
     def _all_machines(self) -> list[Machine]:
-        service_id = self._start.service_id
-        return self.account.read(
-            "list machines", lambda driver: self._dialect.machines(driver, service_id)
-        )
+        whose, listed = self._start.service_id, self._dialect.machines
+        found = self.account.read("list machines", lambda driver: listed(driver, whose))
+        return with_ids_of_ours(found)
 
     def _stands(self, node_id: str, machines: Mapping[str, Machine]) -> bool:
         """Tell whether a node was made already.
@@ -451,7 +451,7 @@ class LibcloudNodes:
             return f"its machine did not run in {self._options.launch_s_max:.0f} s"
         return "" if self._address(machine) else f"it has no {self._options.address} address"
 
-    def _mark(self, machine: Machine, workers: int) -> None:
+    def _mark(self, machine: Machine, workers: int, *, insist: bool = True) -> None:
         """Write on a machine how many workers it is to hold; where it cannot yet, a look does."""
         node_id = machine.node_id
         tags = tags_of(self._start.service_id, node_id, machine.node_type, workers)
@@ -460,7 +460,7 @@ class LibcloudNodes:
                 f"mark node {node_id}", lambda driver: self._dialect.retag(driver, machine, tags)
             )
         except NodeError as error:
-            if error.fault is not NodeFault.RETRY:
+            if insist and error.fault is not NodeFault.RETRY:
                 raise
             _log.info("node %s is marked later: %s", node_id, error)
 
@@ -478,7 +478,7 @@ class LibcloudNodes:
                 with self._lock:
                     self._resized.pop(node_id, None)
             elif machine.state is MachineState.RUNNING:
-                self._mark(machine, workers)
+                self._mark(machine, workers, insist=False)
 
     def _destroy(self, machine: Machine) -> None:
         try:

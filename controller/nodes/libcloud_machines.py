@@ -6,10 +6,13 @@ machine (metadata on OpenStack). So any provider of the same service finds what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
+
+from controller.nodes.records import NODE_ID
 
 NODE, SERVICE, TYPE, WORKERS = (
     "slackwater-node",
@@ -21,6 +24,8 @@ NODE, SERVICE, TYPE, WORKERS = (
 
 PREFIX = "slackwater"
 """What names of ours begin with, of machines and of what is made beside them."""
+
+_log = logging.getLogger(__name__)
 
 
 class MachineState(StrEnum):
@@ -149,6 +154,19 @@ def workers_in(tags: Mapping[str, str]) -> int:
     """Return how many workers tags tell of; somebody may have changed them."""
     told = tags.get(WORKERS, "")
     return int(told) if told.isdecimal() else 0
+
+
+def with_ids_of_ours(machines: Iterable[Machine]) -> list[Machine]:
+    """Return the machines whose tags hold an id that we may have given.
+
+    Others of the account may write tags, and an id names files of ours.
+    """
+    found = list(machines)
+    for each in found:
+        if not NODE_ID.fullmatch(each.node_id):
+            words = "machine %s is left alone: %r is no node of ours"
+            _log.info(words, each.machine_id, each.node_id)
+    return [each for each in found if NODE_ID.fullmatch(each.node_id)]
 
 
 def named(things: list[Any], name: str) -> Any:

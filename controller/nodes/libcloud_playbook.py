@@ -6,6 +6,7 @@ The other way, an image that brings its worker up by itself, is
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from controller.nodes.libcloud_setup import RunningHost, Told
 from controller.nodes.playbook import Host, HostSetup, SetupOptions
 from controller.nodes.playbook_events import HostProgress
 from controller.nodes.plugins import ProviderStart
+from controller.nodes.records import NODE_ID
 from controller.nodes.worker_archive import read_worker_archive
 
 ORPHAN_S = 300.0
@@ -64,15 +66,30 @@ class PlaybookPreparation:
             told(outcome.node_id, outcome.error)
 
     def forget(self, node_id: str) -> None:
-        """Forget the keys of a machine that is gone."""
+        """Forget the keys of a machine that is gone, and have what it was given refused.
+
+        Raises
+        ------
+        NodeError
+            That cannot be written down (retry).
+        """
+        if not NODE_ID.fullmatch(node_id):
+            return  # It names no file of ours.
         self._setup.forget(node_id)
+        folder = self._join_folder(node_id)
+        if folder.is_dir():
+            self._start.connection.revoke(node_id)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         """End what is under way; those machines have not been set up."""
         self._setup.close()
 
+    def _join_folder(self, node_id: str) -> Path:
+        return self._start.folder / "join" / node_id
+
     def _host(self, host: RunningHost, told: Told) -> Host | None:
-        folder = self._start.folder / "join" / host.node_id
+        folder = self._join_folder(host.node_id)
         connection = self._start.connection
         join = Join(
             address=connection.address,
@@ -89,6 +106,9 @@ class PlaybookPreparation:
             fix = "Free space there; it is tried again"
             what = f"node {host.node_id}: its join folder cannot be written: {error.strerror}"
             told(host.node_id, NodeError(what, fault=NodeFault.RETRY, fix=fix))
+            return None
+        except NodeError as error:  # It was removed just now.
+            told(host.node_id, error)
             return None
         return Host(
             node_id=host.node_id,

@@ -7,19 +7,22 @@ changes nothing on one that was.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
-from controller.errors import NodeError
+from controller.errors import NodeError, NodeFault
 
 BATCHES_MAX = 4
 """Batches of machines are prepared at the same time [count]: each is a process of Ansible's."""
 
 TRIES_MAX = 2
 """A machine that was out of reach is prepared so often: its ssh may just have been starting."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +109,7 @@ class Setups:
         self._lock = Lock()
         self._progress: dict[str, Progress] = {}
         self._threads = ThreadPoolExecutor(BATCHES_MAX, thread_name_prefix="setting-up")
-        self._running: set[Future[None]] = set()
+        self._fault: BaseException | None = None
 
     def progress(self, node_id: str) -> Progress:
         """Return how far a machine is."""
@@ -124,8 +127,7 @@ class Setups:
                 )
         if due:
             future = self._threads.submit(self._prepare, due)
-            self._running.add(future)
-            future.add_done_callback(self._running.discard)
+            future.add_done_callback(self._ended)
 
     def again(self, node_ids: Sequence[str]) -> None:
         """Have machines prepared again at the next look, as when their credentials are new."""
@@ -136,15 +138,13 @@ class Setups:
 
     def fault(self) -> BaseException | None:
         """Return what broke preparing itself, which no single machine is to blame for."""
-        done = (each for each in tuple(self._running) if each.done())
-        return next((e for e in (each.exception() for each in done) if e), None)
+        return self._fault
 
     def forget(self, node_id: str) -> None:
         """Forget a machine that is gone."""
         with self._lock:
-            known = self._progress.pop(node_id, None)
-        if known is not None:
-            self._preparation.forget(node_id)
+            self._progress.pop(node_id, None)
+        self._preparation.forget(node_id)  # Also of one that an earlier service has prepared.
 
     def close(self) -> None:
         """End what is under way."""
@@ -164,7 +164,23 @@ class Setups:
                 if before is not None:  # Else it is gone meanwhile.
                     self._progress[node_id] = _after(before, wanted[node_id], error)
 
-        self._preparation.prepare(hosts, told)
+        try:
+            self._preparation.prepare(hosts, told)
+        except OSError as error:
+            fault = NodeError(
+                f"machines cannot be set up from here: {error}",
+                fault=NodeFault.RETRY,
+                fix="Free disc space and processes of the service's machine; it is tried again",
+            )
+            for each in hosts:
+                if self.progress(each.node_id).is_under_way:
+                    told(each.node_id, fault)
+
+    def _ended(self, preparing: Future[None]) -> None:
+        """Keep what broke preparing itself: nobody else looks at how it ended."""
+        if not preparing.cancelled() and (fault := preparing.exception()):
+            _log.error("machines are not prepared any more", exc_info=fault)
+            self._fault = fault
 
 
 def _after(before: Progress, workers: int, error: NodeError | None) -> Progress:

@@ -7,12 +7,13 @@ import dataclasses
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from controller.authority import DAY_S, VALID_S, Authority, Credentials
+from controller.authority import DAY_S, VALID_S, Authority, Credentials, revoked
 from controller.engines.connection import RenewableSecurity
 from controller.errors import EngineError
 
@@ -134,3 +135,11 @@ def test_who_holds_no_good_certificate_is_refused(tmp_path: Path, why: str) -> N
 
     with pytest.raises((ssl.SSLError, ConnectionError)):
         asyncio.run(attempt())  # type: ignore[arg-type]
+
+
+def test_nodes_that_are_removed_side_by_side_are_all_refused(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    names = {f"n{number}" for number in range(40)}
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(authority.revoke, names))
+    assert revoked(tmp_path).keys() == names

@@ -229,3 +229,27 @@ def test_a_login_comes_from_clouds_yaml_or_variables(tmp_path: Path) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "eu-west-1"}
     login = login_of("cloud", CloudOptions(driver="ec2"), keys)
     assert (login.given, login.options["signature_version"]) == (("a", SECRET), "4")
+
+
+def test_tags_that_others_wrote_name_no_node_and_no_file(
+    cloud: Cloud, nodes: LibcloudNodes
+) -> None:
+    nodes.create("n1", "small", 1)
+    nodes.create("n2", "small", 1)
+    cloud.servers["s1"]["metadata"]["slackwater-node"] = "../../n2"
+    assert "../../n2" not in [each.node_id for each in nodes.list_nodes()]
+    assert nodes.delete("../../n2")
+    assert set(cloud.servers) == {"s0", "s1"}
+
+
+def test_a_tag_that_may_not_be_written_hides_no_node(cloud: Cloud, nodes: LibcloudNodes) -> None:
+    nodes.create("n1", "small", 1)
+    put = "PUT /servers/s0/metadata"
+    cloud.wrong[put].extend([Wrong(status=500), Wrong(status=403, text="Policy says no")])
+    nodes.resize("n1", 2)
+    assert [each.workers for each in nodes.list_nodes()] == [2]
+    assert cloud.asked.count(put) == 2
+    cloud.wrong[put].append(Wrong(status=403, text="Policy says no"))
+    with pytest.raises(NodeError, match="Policy"):
+        nodes.resize("n1", 1)
+    assert [each.workers for each in nodes.list_nodes()] == [2]

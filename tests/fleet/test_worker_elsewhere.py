@@ -14,7 +14,7 @@ import pytest
 from controller.authority import CERTIFICATE, DAY_S, VALID_S, Authority
 from controller.demo.archive import PROFILES_MIN, DemoArchive, make_archive
 from controller.engines.connection import CREDENTIALS
-from controller.errors import EngineError
+from controller.errors import NodeError
 from controller.nodes.joining import JOIN
 from controller.partition import opened, view_of
 from controller.ports import fragment_stem
@@ -182,7 +182,7 @@ def test_a_node_that_was_removed_is_let_in_no_more(
     code, said = ended(worker)
     assert code == 75, said
     assert elsewhere.inbox.rest() == []
-    with pytest.raises(EngineError, match="n1 was removed"):
+    with pytest.raises(NodeError, match="n1 was removed"):
         elsewhere.join_folder("n1")
     elsewhere.node(hosts[1], "n2")
 
