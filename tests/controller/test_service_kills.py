@@ -59,6 +59,9 @@ planner:
 """
 """Some 5 s of work for four workers; a part may lose every worker that is killed."""
 
+SNAPSHOT_STEPS = 12
+"""A run has some 45 steps: it is killed while snapshots are made, and restarts from them."""
+
 WISHES = """
 subscriptions:
   - {id: world, dataset: argo, parameters: [TEMP, PSAL], deadline: PT10M}
@@ -88,7 +91,10 @@ def undisturbed(
 
 
 @pytest.fixture
-def serving(tmp_path: Path, small_archive: DemoArchive) -> Iterator[Serving]:
+def serving(
+    tmp_path: Path, small_archive: DemoArchive, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Serving]:
+    monkeypatch.setenv("SLACKWATER_SERVICE__SNAPSHOT_STEPS", str(SNAPSHOT_STEPS))
     served = Serving(
         folder=tmp_path / "place", archive=small_archive.folder, wishes=WISHES, settings=SETTINGS
     )
