@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from importlib.util import module_from_spec, spec_from_file_location
@@ -97,14 +98,21 @@ def test_the_derived_parameter_of_the_guide_reaches_a_product(
         assert {f"{name}_QC", "PRES", "PSAL", "TEMP"} <= dataset.variables.keys()
 
 
+SETTINGS_FOLDER = "/etc/slackwater"
+"""Where the guides for operators keep settings and the secrets that these name."""
+
+
 @pytest.mark.usefixtures("speed_of_sound")
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_yaml_is_read_by_the_real_reader(example: str, tmp_path: Path) -> None:
     name = example.splitlines()[0].removeprefix("# ")
     assert name in READERS, "the first line of an example names its file"
     path = tmp_path / name
-    path.write_text(example, encoding="utf-8")
+    path.write_text(example.replace(SETTINGS_FOLDER, str(tmp_path)), encoding="utf-8")
     path.chmod(0o600)
+    for secret in re.findall(rf"{SETTINGS_FOLDER}/(\S+-password)", example):
+        (tmp_path / secret).write_text("secret")
+        (tmp_path / secret).chmod(0o600)
     READERS[name](path)
 
 
