@@ -364,6 +364,7 @@ def serve(
             raise heart.fault
         if standing.hands.engine.fault is not None:
             raise standing.hands.engine.fault  # Who starts the service again starts an engine, too.
+        standing.hands.keeper.check()
         snapshots.look(standing.recorder.seq, standing.recorder.snapshot_seq)
         if time.monotonic() >= tidy_at and standing.service.fault is None:
             tidy_at = time.monotonic() + TIDY_S

@@ -232,7 +232,7 @@ def _providers(patient: Patient) -> Iterator[Finding]:
             reachable_urls=(),
             preload=(),
             orphan_s=None,
-            service_id="",
+            service_id="doctor",  # Nobody's: an empty one would name what all services share.
         )
         for name in settings.providers:
             yield from _kept(f"provider {name}", partial(_offered, settings, name, ground))

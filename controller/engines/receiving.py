@@ -7,6 +7,7 @@ that is away misses nothing, and no bytes wait in the memory of any of the three
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -22,6 +23,9 @@ from planner.model import Fragment
 CONTENT_BYTES_MAX = 8_000_000
 """A larger fragment does not travel with its receipt: it would hold up the heartbeats on the same
 connection and, for moments, the whole scheduler."""
+
+PARTIAL = ".partial"
+"""Ends the name of a file that is being written."""
 
 
 def with_content(done: PartDone) -> PartDone:
@@ -78,7 +82,7 @@ def taken_in(done: PartDone, folder: str) -> PartDone | PartRefused:
 def _fault(fragment: Fragment, content: bytes, folder: str, stem: str) -> str:
     """Return what is wrong with a fragment that came, empty when nothing is."""
     name = fragment.url.rpartition("/")[2]
-    if not folder or fragment.url != f"{folder}/{name}" or not name.startswith(f"{stem}."):
+    if not folder or fragment.url != f"{folder}/{name}" or not is_plain(name, stem):
         return f"{fragment.url} is not where its fragments lie"
     if len(content) != fragment.size_bytes:
         return f"{len(content):,} bytes came of {fragment.size_bytes:,}"
@@ -87,13 +91,19 @@ def _fault(fragment: Fragment, content: bytes, folder: str, stem: str) -> str:
     return ""
 
 
+def is_plain(name: str, stem: str) -> bool:
+    """Tell whether a name is a stem and an ending, of which no file system makes anything else."""
+    return name.startswith(f"{stem}.") and name.isprintable() and not name.endswith(PARTIAL)
+
+
 def _written(path: Path, content: bytes) -> str:
     """Write a file whole; return in words why not."""
-    draft = path.with_name(f"{path.name}.partial")
+    draft = path.with_name(path.name + PARTIAL)
     try:
         draft.write_bytes(content)
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # What keeps it from being written may keep it there.
+            draft.unlink(missing_ok=True)
         return os.strerror(error.errno or 0)
     return ""

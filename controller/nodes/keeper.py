@@ -81,6 +81,11 @@ class NodeKeeper:
                 self._types[command.node_id] = command.node_type
             self._lanes[self._name_of(command.node_id)].take(command)
 
+    def check(self) -> None:
+        """Raise what a provider raised that breaks its contract: its nodes are kept no more."""
+        for lane in self._lanes.values():
+            lane.check()
+
     def expect(
         self,
         standing: Iterable[str],

@@ -51,6 +51,9 @@ SYNC_S_MAX = 10.0
 EXPIRED = 410
 """Status of a place that the server has forgotten."""
 
+NO_ANSWER = (AttributeError, KeyError, TypeError, ValueError)
+"""What is raised of an answer that lacks what it should hold, as a proxy's own JSON."""
+
 EVENT_BYTES_MAX = 2**21
 """One event is one pod; the API allows objects of 1.5 MB."""
 
@@ -156,6 +159,10 @@ class PodWatch:
                 self._version = ""
             except NodeError as error:
                 self._break(error)
+            except NO_ANSWER as error:
+                self._version = ""  # What was understood of it is worth nothing.
+                told = f"what answers is no API server ({type(error).__name__}: {error})"
+                self._break(typed("follow pods", Refused(0, told)))
             lasted = time.monotonic() - began > PAUSE_S_MAX
             pause_s = PAUSE_S_MIN if lasted else min(PAUSE_S_MAX, 2 * pause_s)
             # Also after one that ended well: a proxy may end each at once.

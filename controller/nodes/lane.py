@@ -99,17 +99,23 @@ class Lane:
     def take(self, command: NodeCommand) -> None:
         """Take a command in; its outcome is reported.
 
-        What a provider raised that breaks its contract is raised here: without a lane nothing would
-        become of any of its nodes, and nobody would notice.
+        What a provider raised that breaks its contract is raised here, too.
         """
-        for each in self._working:
-            if each.done():
-                each.result()
+        self.check()
         with self._changed:
             if isinstance(command, RemoveNode):
                 self._forget_waiting(command.node_id)
             self._commands.append(command)
             self._changed.notify_all()
+
+    def check(self) -> None:
+        """Raise what a provider raised that breaks its contract.
+
+        Without a lane nothing would become of any of its nodes, and nobody would notice.
+        """
+        for each in self._working:
+            if each.done():
+                each.result()
 
     def expect(self, standing: Iterable[str], leaving: Iterable[str]) -> None:
         """Learn which nodes an earlier service has asked for, and which it has asked to go."""

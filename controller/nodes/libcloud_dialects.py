@@ -149,7 +149,10 @@ class Ec2:
 
 
 class Plain:
-    """Any other cloud: a machine's name holds the tags, and nothing can be set beside."""
+    """Any other cloud: a machine's name holds the tags, and nothing can be set beside.
+
+    Node types and ids may hold dots, as names of clouds do, so the length of the type is told.
+    """
 
     def size(self, driver: Any, name: str) -> Any:
         """Return a size."""
@@ -165,13 +168,16 @@ class Plain:
         found = []
         for node in driver.list_nodes():
             if node.name.startswith(begin):
-                node_type, _, node_id = node.name[len(begin) :].partition(".")
-                found.append(_machine(node, {NODE: node_id, TYPE: node_type}, _state(node), ""))
+                length, _, rest = node.name[len(begin) :].partition(".")
+                end = int(length) if length.isdecimal() else len(rest)
+                tags = {TYPE: rest[:end], NODE: rest[end + 1 :]}
+                found.append(_machine(node, tags, _state(node), ""))
         return found
 
     def create(self, driver: Any, order: Order) -> None:
         """Ask for a machine."""
-        name = f"{PREFIX}-{order.tags[SERVICE]}.{order.tags[TYPE]}.{order.tags[NODE]}"
+        service_id, node_type, node_id = (order.tags[each] for each in (SERVICE, TYPE, NODE))
+        name = f"{PREFIX}-{service_id}.{len(node_type)}.{node_type}.{node_id}"
         driver.create_node(name=name, size=order.size, image=order.image)
 
     def retag(self, driver: Any, machine: Machine, tags: Mapping[str, str]) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.authority import write_secret
 from controller.config.providers import HERE
 from controller.config.settings import NodeTypeSettings, Settings
-from controller.errors import EngineError
+from controller.errors import EngineError, NodeError, NodeFault
 from controller.nodes.plugins import NodeType, ProviderStart, plugin_of
 from controller.nodes.process import ProcessNodes, ProcessNodeType
 from controller.nodes.several import SeveralProviders
@@ -18,6 +20,8 @@ from planner.model import NodeOffer
 
 IDENTITY = "service-id"
 """In the data folder: what says of nodes that they are this service's."""
+
+SERVICE_ID = re.compile(r"[0-9A-Za-z-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,13 +132,26 @@ def offers(settings: Settings) -> tuple[NodeOffer, ...]:
 
 
 def service_id(folder: Path) -> str:
-    """Return what marks the nodes of the service of a data folder, made once."""
+    """Return what marks the nodes of the service of a data folder, made once.
+
+    Raises
+    ------
+    NodeError
+        Its file says none, which would be taken for any service's.
+    """
     path = folder / IDENTITY
     if not path.exists():
-        draft = path.with_suffix(".draft")
-        draft.write_text(secrets.token_hex(8))
-        draft.replace(path)
-    return path.read_text()
+        # Durable: what a lost one has marked would be found by nobody again.
+        write_secret(path, secrets.token_hex(8).encode())
+    told = path.read_text().strip()
+    if not SERVICE_ID.fullmatch(told):
+        raise NodeError(
+            f"{path} does not say which nodes are this service's",
+            fault=NodeFault.OURS,
+            fix="Restore it; or remove by hand the nodes of before, then remove it: "
+            "it is made anew",
+        )
+    return told
 
 
 def _this_machine(types: Mapping[str, NodeTypeSettings], ground: Ground) -> ProcessNodes:

@@ -280,7 +280,10 @@ class ProcessNodes:
 
     def kill_worker(self, worker_name: str) -> None:
         """Kill one worker process, as one that hangs; its node starts another one."""
-        standing = read(self._registry / node_of(worker_name) / STANDING, Standing)
+        node_id = node_of(worker_name)
+        if not NODE_ID.fullmatch(node_id):
+            return  # A worker says its own name, and it names no folder of ours.
+        standing = read(self._registry / node_id / STANDING, Standing)
         if standing and worker_name in standing.workers:
             standing.workers[worker_name].send(signal.SIGKILL)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.errors import NodeError, NodeFault
+from controller.nodes.records import NODE_ID
 from controller.nodes.slurm_options import SlurmOptions
 
 WORDS_MAX = 300
@@ -125,7 +126,9 @@ def jobs_in(told: str, service_id: str) -> list[Job]:
         # A reason may be a sentence; a name of ours holds no bar.
         reason, _, name = rest.rpartition("|")
         words = name.strip().split(":")
-        if job_id.isdecimal() and len(words) == 4 and words[:2] == [PREFIX, service_id]:
+        is_ours = len(words) == 4 and words[:2] == [PREFIX, service_id]
+        # Ids name folders, and whoever submits a job names it.
+        if job_id.isdecimal() and is_ours and NODE_ID.fullmatch(words[3]):
             job = Job(
                 job_id=int(job_id),
                 state=state.strip(),

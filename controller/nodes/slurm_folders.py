@@ -194,7 +194,15 @@ class NodeFolders:
                     self.remove(folder.name)
 
     def remove(self, node_id: str) -> None:
-        """Remove a node's folder."""
+        """Remove a node's folder, and have what it was given refused.
+
+        Raises
+        ------
+        NodeError
+            That cannot be written down (retry).
+        """
+        if self.join_folder(node_id).is_dir():
+            self._start.connection.revoke(node_id)
         shutil.rmtree(self._root / node_id, ignore_errors=True)
 
     def remove_all(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from controller.engines.messages import PartDone, PartRefused, from_wire, to_wire
 from controller.engines.part import answer_of, pack
@@ -110,3 +111,22 @@ def test_a_folder_that_cannot_be_written_is_told(fragments: Path) -> None:
     refused = taken_in(done, str(fragments))
     assert isinstance(refused, PartRefused)
     assert "No such file or directory" in refused.reason
+
+
+@pytest.mark.parametrize("name", ["t1-0.a2.\0", "t1-0.a2.bin\n", "t1-0.a2.bin.partial"])
+def test_names_that_are_no_plain_ones_are_refused(away: Path, fragments: Path, name: str) -> None:
+    done = answer(f"{fragments}/t1-0.a2.bin")
+    assert isinstance(done, PartDone)
+    moved = structs.replace(done, fragment=replace(done.fragment, url=f"{fragments}/{name}"))
+    assert isinstance(taken_in(moved, str(fragments)), PartRefused)
+    assert list(fragments.iterdir()) == []
+
+
+def test_a_name_too_long_for_the_folder_is_told(away: Path, fragments: Path) -> None:
+    done = answer(f"{fragments}/t1-0.a2.bin")
+    assert isinstance(done, PartDone)
+    url = f"{fragments}/t1-0.a2.{'x' * 300}"
+    moved = structs.replace(done, fragment=replace(done.fragment, url=url))
+    refused = taken_in(moved, str(fragments))
+    assert isinstance(refused, PartRefused)
+    assert "too long" in refused.reason

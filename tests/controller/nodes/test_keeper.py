@@ -191,3 +191,17 @@ def command_for_ever(keeper: NodeKeeper) -> None:
     give_up_at = time.monotonic() + WAIT_S_MAX
     while time.monotonic() < give_up_at:
         keeper.carry_out(remove("n1"))
+
+
+def test_it_does_so_though_nothing_is_commanded(cloud: Cloud, keeper: NodeKeeper) -> None:
+    keeper.check()
+    cloud.surprise = OSError("too many open files")
+    with pytest.raises(OSError, match="too many open files"):
+        check_for_ever(keeper)
+
+
+def check_for_ever(keeper: NodeKeeper) -> None:
+    """Go on asking until the keeper says that it is at an end."""
+    give_up_at = time.monotonic() + WAIT_S_MAX
+    while time.monotonic() < give_up_at:
+        keeper.check()

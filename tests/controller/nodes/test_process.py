@@ -378,3 +378,21 @@ def test_preloading_skips_what_is_missing_and_tells_of_threads(
     stop.set()
     thread.join()
     assert "json started threads" in caplog.text
+
+
+def test_a_name_that_a_worker_gave_itself_names_no_other_folder(make: Make, tmp_path: Path) -> None:
+    nodes = make()
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        (tmp_path / "elsewhere").mkdir()
+        process_mark, name = mark(bystander.pid), "../elsewhere/0"
+        standing = Standing(
+            supervisor=process_mark, state=NodeState.RUNNING, workers={name: process_mark}
+        )
+        write(tmp_path / "elsewhere" / STANDING, standing)
+        nodes.kill_worker(name)
+        with pytest.raises(subprocess.TimeoutExpired):
+            bystander.wait(0.1)
+    finally:
+        bystander.kill()
+        bystander.wait()

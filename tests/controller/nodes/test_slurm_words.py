@@ -31,6 +31,8 @@ def test_jobs_of_ours_are_found_among_any_others() -> None:
             "a name with a line",
             f"break|RUNNING|None|{OURS}",
             f"10|RUNNING|None|{OURS}:more",
+            "11|RUNNING|None|slackwater:5ea1e55:small:..",
+            "12|RUNNING|None|slackwater:5ea1e55:small:../../n1",
             "",
         )
     )
