@@ -6,7 +6,12 @@ A provider's author calls `check_node_provider` from a test of the provider::
         check_node_provider(MyNodes(...), reopen=lambda: MyNodes(...))
 
 Laws are grouped in levels, so that a costly provider can be held against some of them only. The
-suite creates nodes, waits for what it asked for, and deletes them.
+suite creates nodes, waits for what it asked for, and deletes them. With an engine at hand, whose
+connection the provider was given, nodes have to be of use, too: their workers join it and work::
+
+        events = SimpleQueue()
+        engine = DaskEngine(events.put)
+        check_node_provider(MyNodes(engine.connection, ...), engine=engine, events=events)
 """
 
 from __future__ import annotations
@@ -15,16 +20,24 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import IntEnum
+from queue import Empty, SimpleQueue
 
 from controller.errors import NodeError, NodeFault
-from controller.ports import NodeListing, NodeProvider, NodeState
-from planner.model import NodeOffer
+from controller.ports import Engine, NodeListing, NodeProvider, NodeState, PartWork
+from planner.events import AnyEvent, AttemptLost, PartFailed, PartFinished
+from planner.model import Fragment, NodeOffer
 
 POLL_S = 0.05
 """Pause between two looks at a provider [s]."""
 
 FILL_MAX = 4
 """The limit of a node type is tried where so few nodes reach it; more would cost too much."""
+
+PART_S = 3.0
+"""The part that a node which is told to go has to let end takes so long [s]."""
+
+BEGUN_S = 1.0
+"""A part that was sent to an idle worker has begun by then [s]; nothing tells that it has."""
 
 
 class Level(IntEnum):
@@ -40,16 +53,31 @@ class Level(IntEnum):
     """A second provider on the same account, by `reopen`."""
     LIMITS = 5
     """As many nodes as a type allows, where these are few."""
+    JOIN = 6
+    """An engine that the workers of a node reach."""
+    DRAIN = 7
+    """The same, and time for a running part of `PART_S` when a node is to go."""
+
+
+Ended = PartFinished | PartFailed | AttemptLost
+
+
+def last(run_s: float) -> Fragment:
+    """Be a part that takes so long [s], on the node."""
+    time.sleep(run_s)
+    return Fragment(url="memory://check", rows=0, size_bytes=0, sha256="0" * 64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One provider under test, and the node type that it is tried with."""
+    """One provider under test, and the node type that it is tried with; see the suite."""
 
     provider: NodeProvider
     reopen: Callable[[], NodeProvider] | None
     offer: NodeOffer
     wait_s_max: float
+    engine: Engine | None = None
+    events: SimpleQueue[AnyEvent] | None = None
 
     def listed(self, node_id: str) -> NodeListing | None:
         """Return the listing of a node; there may be one at most."""
@@ -74,6 +102,45 @@ class Trial:
             return running and listing is not None and listing.workers == workers
 
         self.until(f"{node_id} runs with {workers} workers", runs)
+
+    def until_joined(self, node_id: str, workers: int) -> None:
+        """Wait until this many workers of a node have joined the engine."""
+        engine = self.engine
+        assert engine is not None
+
+        def joined() -> bool:
+            listing = self.listed(node_id)
+            assert listing is None or listing.state is not NodeState.BROKEN, listing
+            return engine.workers().get(node_id, 0) == workers
+
+        self.until(f"{workers} workers of {node_id} have joined", joined)
+
+    def submit(self, node_id: str, part_id: str, run_s: float) -> None:
+        """Send a part that takes so long [s]."""
+        assert self.engine is not None
+        work = PartWork(
+            part_id=part_id,
+            attempt=1,
+            node_id=node_id,
+            limit_s=run_s + self.wait_s_max,
+            extract=last,
+            order=run_s,
+        )
+        self.engine.submit([work])
+
+    def end_of(self, part_id: str, wait_s: float) -> AnyEvent | None:
+        """Return how a part has ended, None if it has not by then [s]."""
+        assert self.engine is not None
+        assert self.events is not None
+        give_up_at = time.monotonic() + wait_s
+        while True:
+            try:
+                event = self.events.get(timeout=max(0.0, give_up_at - time.monotonic()))
+            except Empty:
+                return None
+            if isinstance(event, Ended) and event.part_id == part_id:
+                self.engine.acknowledge([(part_id, 1)])
+                return event
 
     def delete(self, node_id: str) -> None:
         """Delete a node to the end."""
@@ -193,6 +260,35 @@ def limited(trial: Trial) -> None:
         trial.delete(node_id)
 
 
+def joins(trial: Trial) -> None:
+    """Have all workers of a node join the engine, and none of them stay when it is deleted."""
+    node_id, offer, engine = "check-5", trial.offer, trial.engine
+    if engine is None:
+        return
+    trial.provider.create(node_id, offer.node_type, offer.slots)
+    trial.until_joined(node_id, offer.slots)
+    trial.delete(node_id)
+    trial.until(f"the workers of {node_id} are gone", lambda: node_id not in engine.workers())
+
+
+def drains(trial: Trial) -> None:
+    """Let a running part end before a node that is deleted goes."""
+    node_id, wait_s = "check-6", trial.wait_s_max
+    if trial.engine is None:
+        return
+    trial.provider.create(node_id, trial.offer.node_type, 1)
+    trial.until_joined(node_id, 1)
+    trial.submit(node_id, "check-short", 0.0)
+    short = trial.end_of("check-short", wait_s)
+    assert isinstance(short, PartFinished), f"a part on an idle node: {short}"
+    trial.submit(node_id, "check-long", PART_S)
+    early = trial.end_of("check-long", BEGUN_S)
+    assert early is None, f"a part that takes {PART_S:.0f} s: {early}"
+    trial.delete(node_id)
+    end = trial.end_of("check-long", 0.0)
+    assert isinstance(end, PartFinished), f"when the node was gone, its part had: {end}"
+
+
 LAWS: tuple[tuple[Level, Callable[[Trial], None]], ...] = (
     (Level.OFFERS, offers_are_sound),
     (Level.OFFERS, what_cannot_be_is_refused),
@@ -202,6 +298,8 @@ LAWS: tuple[tuple[Level, Callable[[Trial], None]], ...] = (
     (Level.SIZE, resized),
     (Level.TAGS, found_by_tag),
     (Level.LIMITS, limited),
+    (Level.JOIN, joins),
+    (Level.DRAIN, drains),
 )
 
 
@@ -209,6 +307,8 @@ def check_node_provider(
     provider: NodeProvider,
     *,
     reopen: Callable[[], NodeProvider] | None = None,
+    engine: Engine | None = None,
+    events: SimpleQueue[AnyEvent] | None = None,
     levels: Collection[Level] = tuple(Level),
     wait_s_max: float = 60.0,
 ) -> None:
@@ -220,6 +320,10 @@ def check_node_provider(
         With no nodes of ours: those that it lists are deleted. Its first offer is tried.
     reopen : callable, optional
         Makes another provider on the same account; without it, level TAGS is left out.
+    engine : Engine, optional
+        Whose connection the provider was given; without it, levels JOIN and DRAIN are left out.
+    events : SimpleQueue, optional
+        What the engine reports to; goes with it.
     levels : collection of Level
     wait_s_max : float
         How long the provider may take for one thing [s].
@@ -229,11 +333,17 @@ def check_node_provider(
     AssertionError
         A law does not hold; its name is told.
     """
+    assert (engine is None) == (events is None), "an engine, and where it reports to"
     for level, law in LAWS:
         if level not in levels:
             continue
         trial = Trial(
-            provider=provider, reopen=reopen, offer=provider.describe()[0], wait_s_max=wait_s_max
+            provider=provider,
+            reopen=reopen,
+            offer=provider.describe()[0],
+            wait_s_max=wait_s_max,
+            engine=engine,
+            events=events,
         )
         try:
             law(trial)

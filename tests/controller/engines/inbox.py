@@ -18,10 +18,10 @@ class Inbox:
     """Takes reports in the engine's thread, hands them out in the test's."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
+        self.queue: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
         self._kept: list[AnyEvent] = []
         self.seen: list[AnyEvent] = []
-        self.put = self._queue.put
+        self.put = self.queue.put
 
     def next(self, wanted: Callable[[AnyEvent], bool]) -> AnyEvent:
         """Return the first event that is wanted; others are kept for later."""
@@ -31,7 +31,7 @@ class Inbox:
                 return event
         give_up_at = time.monotonic() + WAIT_S_MAX
         while True:
-            event = self._queue.get(timeout=max(0.0, give_up_at - time.monotonic()))
+            event = self.queue.get(timeout=max(0.0, give_up_at - time.monotonic()))
             self.seen.append(event)
             if wanted(event):
                 return event
@@ -53,7 +53,7 @@ class Inbox:
 
     def rest(self) -> list[AnyEvent]:
         """Return what else has come by now."""
-        while not self._queue.empty():
-            self._kept.append(self._queue.get())
+        while not self.queue.empty():
+            self._kept.append(self.queue.get())
         rest, self._kept = self._kept, []
         return rest
