@@ -243,7 +243,7 @@ class Kubelet:
             if not _container(pod.raw).get("state", {}).get("running"):
                 self._start(pod)
         elif (code := pod.process.poll()) is not None:
-            self._end(pod, code if code >= 0 else 128 - code, "Completed" if code == 0 else "Error")
+            self._bury(pod, code)
 
     def _start(self, pod: Running) -> None:
         spec = pod.raw["spec"]["containers"][0]
@@ -300,7 +300,7 @@ class Kubelet:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={"PATH": f"{binaries}:/usr/bin:/bin", **environment},
+                env={"PATH": f"{binaries}:/usr/sbin:/usr/bin:/bin", **environment},
             )
 
     def _see_off(self, pod: Running) -> None:
@@ -316,6 +316,8 @@ class Kubelet:
             if now < pod.kill_at:
                 return
             self._kill(pod)
+        if pod.process is not None and not pod.ended:
+            self._bury(pod, pod.process.returncode)
         with contextlib.suppress(ApiException):
             self._core.delete_namespaced_pod(
                 pod.name,
@@ -324,6 +326,10 @@ class Kubelet:
                 body={"gracePeriodSeconds": 0, "preconditions": {"uid": pod.uid}},
             )
         self.pods.pop(pod.uid, None)
+
+    def _bury(self, pod: Running, code: int) -> None:
+        """Tell how a pod's process has ended by itself, or was killed."""
+        self._end(pod, code if code >= 0 else 128 - code, "Completed" if code == 0 else "Error")
 
     def _end(self, pod: Running, code: int, reason: str, *, evicted: str = "") -> None:
         self._kill(pod)

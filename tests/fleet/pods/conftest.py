@@ -31,11 +31,15 @@ def make(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> Iterato
     made = []
 
     def make(
-        *, size: dict[str, Any] | None = None, kind: dict[str, Any] | None = None, **options: Any
+        *,
+        size: dict[str, Any] | None = None,
+        kind: dict[str, Any] | None = None,
+        connection: Any = None,
+        **options: Any,
     ) -> Any:
         given = {"image": PAUSE, "kubeconfig": control_plane.admin, "namespace": namespace}
         small = node_type(size, **(kind or {}))
-        made.append(pod_nodes(tmp_path / "provider", small, **(given | options)))
+        made.append(pod_nodes(tmp_path / "provider", small, connection, **(given | options)))
         return made[-1]
 
     yield make

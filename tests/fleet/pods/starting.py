@@ -48,6 +48,8 @@ def start_of(
     )
 
 
-def pod_nodes(folder: Path, kind: NodeType | None = None, **options: Any) -> KubernetesNodes:
+def pod_nodes(
+    folder: Path, kind: NodeType | None = None, connection: Any = None, **options: Any
+) -> KubernetesNodes:
     """Return a provider of one node type."""
-    return KubernetesNodes(start_of(folder, options, kind or node_type()))
+    return KubernetesNodes(start_of(folder, options, kind or node_type(), connection))

@@ -1,0 +1,141 @@
+"""Pods in which workers really run: they join over TLS, work, drain, and are let in no more."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed.comm.core import CommClosedError, connect
+
+from controller.engines.connection import DaskConnection, RenewableSecurity
+from controller.engines.dask import DaskEngine
+from controller.errors import EngineError
+from controller.nodes.kubernetes_pod import STATE
+from controller.nodes.testing import Level, check_node_provider
+from planner.events import PartFinished
+from tests.controller.engines import works
+from tests.controller.engines.carrier import held, work
+from tests.controller.engines.inbox import Inbox
+from tests.controller.runs import COMMAND
+from tests.fleet.control_plane import until
+from tests.fleet.kubelet import ROOT, SLACKWATER, Kubelet
+from tests.fleet.pods.conftest import Cluster, Make
+
+IMAGE: dict[str, Any] = {
+    "image": SLACKWATER,
+    # Parts are functions of the tests.
+    "command": ("env", f"PYTHONPATH={ROOT}", str(COMMAND)),
+}
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def engine(inbox: Inbox, tmp_path: Path) -> Iterator[DaskEngine]:
+    """An engine on loopback: pods of the test's machines are in its network."""
+    (tmp_path / "fragments").mkdir()
+    engine = DaskEngine(inbox.put, folder=tmp_path / "engine", fragments=tmp_path / "fragments")
+    yield engine
+    engine.close(end=True)
+
+
+def answered(connection: DaskConnection) -> bool:
+    """Tell whether the scheduler answers who shows these credentials."""
+    security = RenewableSecurity(connection.credentials)
+
+    async def ask() -> bool:
+        comm = await connect(connection.address, **security.get_connection_args("worker"))
+        try:
+            await comm.write({"op": "identity"})
+            return bool(await comm.read())
+        except CommClosedError:
+            return False
+        finally:
+            comm.abort()
+
+    return asyncio.run(ask())
+
+
+def phases(cluster: Cluster, since: str) -> list[str]:
+    """Return what was told of the pods, one after the other, and that they were struck out."""
+    told = cluster.core.list_namespaced_pod(
+        cluster.namespace,
+        watch=True,
+        resource_version=since,
+        timeout_seconds=1,
+        _preload_content=False,
+    )
+    events = [json.loads(line) for line in told.data.splitlines()]
+    found = [
+        each["type"] if each["type"] == "DELETED" else each["object"]["status"]["phase"]
+        for each in events
+    ]
+    return list(dict.fromkeys(found))
+
+
+def secrets(cluster: Cluster) -> list[str]:
+    """Return the join folders that the cluster has."""
+    found = cluster.core.list_namespaced_secret(cluster.namespace).items
+    return [each.metadata.name for each in found if each.type == "Opaque"]
+
+
+@pytest.fixture
+def nodes(make: Make, kubelet: Kubelet, engine: DaskEngine) -> Any:
+    return make(connection=engine.connection, **IMAGE)
+
+
+def test_a_pod_joins_works_grows_drains_and_is_let_in_no_more(
+    nodes: Any, cluster: Cluster, engine: DaskEngine, inbox: Inbox, tmp_path: Path
+) -> None:
+    since = cluster.core.list_namespaced_pod(cluster.namespace).metadata.resource_version
+    nodes.create("n1", "small", 1)
+    inbox.ready("n1", 1)
+    (pod,) = cluster.pods()
+    assert secrets(cluster) == [pod]
+    volumes = tmp_path / "kubelet" / pod
+
+    target = tmp_path / "fragments" / "p1.a1.npz"
+    engine.submit([work("n1", "p1", works.written, (str(target), 1000))])
+    (done,) = inbox.ended(1)
+    assert isinstance(done, PartFinished), done
+    assert (done.node_id, done.fragment.url) == ("n1", str(target))
+    assert target.read_bytes() == b"x" * 1000
+
+    nodes.resize("n1", 2)
+    inbox.ready("n1", 2)
+
+    engine.submit([work("n1", "p2", works.hold, Path(STATE, "held"))])
+    held(volumes / "state" / "held")
+    shutil.copytree(volumes / "join", tmp_path / "kept")
+    kept = DaskConnection.of_folder(engine.connection.address, tmp_path / "kept", 10.0)
+    assert answered(kept)
+
+    assert nodes.delete("n1") is False
+    inbox.ready("n1", 0)  # Nobody takes parts any more, but one is at it.
+    assert (nodes.delete("n1"), cluster.pods()) == (False, [pod])
+    (volumes / "state" / "held").unlink()
+    (done,) = inbox.ended(1)
+    assert isinstance(done, PartFinished), done
+    until("the pod is gone", lambda: nodes.delete("n1"))
+    assert phases(cluster, since) == ["Pending", "Running", "Succeeded", "DELETED"]
+    until("the cluster has collected its Secret", lambda: not secrets(cluster))
+
+    until("its credentials are refused", lambda: not answered(kept))
+    with pytest.raises(EngineError, match="n1 was removed"):
+        engine.connection.of_node("n1", tmp_path / "kept")
+    assert inbox.rest() == []
+
+
+def test_the_contract_holds_with_an_engine_too(
+    nodes: Any, engine: DaskEngine, inbox: Inbox
+) -> None:
+    levels = [Level.JOIN, Level.DRAIN]
+    check_node_provider(nodes, engine=engine, events=inbox.queue, levels=levels)
