@@ -22,14 +22,13 @@ from typing import Any
 import httpx
 
 from bench.restoring import restoring
-from bench.serving import DATASET, NOW, OFFER, _outcome, _service, restart
+from bench.serving import DATASET, NOW, OFFER, _cut_of, _outcome, _service, restart
 from controller.api.app import api
 from controller.api.door import Door
 from controller.api.server import listener, running_api
 from controller.destinations import Destinations
 from controller.garbage import set_aside
 from controller.service import BATCH_MAX, Inbox, Letter, Service
-from planner.commands import CutTask
 from planner.events import OffersChanged, SubscriptionAdded, UpdateArrived
 from planner.extent import ALWAYS, Box, Extent
 from planner.model import Observations, Subscription, View
@@ -148,21 +147,6 @@ def _many(subscriptions: int, tasks: int) -> dict[str, float]:
         found["update_for_all_pause_max_cpu_ms"] = 1e3 * max(paused.took_cpu_s)
         found["update_for_all_resident_mb"] = _resident_mb()
         return found
-
-
-def _cut_of(task_id: str) -> CutTask:
-    return CutTask(
-        task_id=task_id,
-        subscription_id="",
-        version=1,
-        selections=(),
-        partitioner="",
-        parts_wanted=1,
-        part_s_min=0.0,
-        part_s_max=1.0,
-        parts_max=1,
-        costs=(),
-    )
 
 
 def _resident_mb() -> float:

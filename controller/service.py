@@ -328,14 +328,6 @@ class Service:
         self._is_torn = False
         return steps
 
-    def _decide(self, letters: Sequence[Letter], now: float) -> list[Step]:
-        steps = [(each.event, self.planner.handle(each.event)) for each in letters]
-        tick = Ticked(at=now)
-        commands = self.planner.handle(tick)
-        if self.planner.changed:
-            steps.append((tick, commands))
-        return steps
-
     def _unknown(self, letters: Sequence[Letter]) -> list[Letter]:
         """Leave out messages that were taken in before."""
         names = [letter.message_id for letter in letters if letter.message_id]

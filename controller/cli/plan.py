@@ -15,11 +15,12 @@ from rich.markup import escape
 from controller.build import BUILD
 from controller.calibration.record import Belief
 from controller.cli import Exit
+from controller.cli.asking import warn_of
 from controller.cli.display import fitting, messages, print_json, results, short_span, slack, span
 from controller.cli.pages import command_line, refuse_unwritable, write
 from controller.cli.planned import Plan, as_data, costs, foremost, saving_line, sparks, verdict
 from controller.cli.rehearsing import staged
-from controller.cli.run import arriving, chosen, tell, warn
+from controller.cli.run import arriving, chosen, tell
 from controller.config.settings import Settings, read_settings
 from controller.config.subscriptions import read_subscriptions
 from controller.cutting import CuttingProcess
@@ -78,7 +79,7 @@ def show_plan(  # noqa: PLR0913 - one for each option of the command
             now=time.time(),
         )
         job.datasets.refuse_unused_index()
-        warn(wishes.warnings)
+        warn_of(wishes.warnings)
         believed = beliefs(job, calibration)
         tell(believed.values())
         with messages().status("rehearsing"):
@@ -93,7 +94,7 @@ def show_plan(  # noqa: PLR0913 - one for each option of the command
                     histories=histories_of(job, believed),
                 ),
             )
-        warn(fault for dataset in job.datasets.values() for fault in dataset.source.faults())
+        warn_of(fault for dataset in job.datasets.values() for fault in dataset.source.faults())
         facts = _facts(job, since)
     if html is not None:
         from controller.cli.plan_page import page_of  # noqa: PLC0415 - matplotlib takes seconds

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from controller.calibration.record import Belief
 from controller.cli import Exit
+from controller.cli.asking import warn_of
 from controller.cli.display import messages, print_json, results, size, slack, span, table
 from controller.cli.progress import LiveView
 from controller.config.settings import Settings, read_settings
@@ -62,7 +63,7 @@ def run_job(  # noqa: PLR0913 - one for each option of the command
             now=time.time(),
         )
         job.datasets.refuse_unused_index()
-        warn(wishes.warnings)
+        warn_of(wishes.warnings)
         believed = beliefs(job, calibration)
         tell(believed.values())
         _refuse_unwritable(subscriptions, wishes.subscriptions)
@@ -70,7 +71,7 @@ def run_job(  # noqa: PLR0913 - one for each option of the command
         with LiveView(messages()) as view:
             known = histories_of(job, believed)
             outcome = run(job, events, journal=journal, watch=view.see, histories=known)
-        warn(fault for dataset in job.datasets.values() for fault in dataset.source.faults())
+        warn_of(fault for dataset in job.datasets.values() for fault in dataset.source.faults())
     show(outcome, as_json)
     return exit_code(outcome)
 
@@ -157,17 +158,11 @@ def _whereabouts(task: TaskResult) -> str:
     return f"{escape(product_path(task))}{nothing}"
 
 
-def warn(warnings: Iterable[str]) -> None:
-    """Print warnings, each on a line of its own."""
-    for warning in warnings:
-        messages().print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
-
-
 def tell(believed: Iterable[Belief]) -> None:
     """Say where predictions come from, or why not from where they were expected."""
     for belief in believed:
         if belief.warning:
-            warn([belief.warning])
+            warn_of([belief.warning])
         if belief.source:
             messages().print(escape(belief.source), highlight=False, soft_wrap=True)
 

@@ -13,8 +13,8 @@ from controller.api.offering import entrance, in_clear, offered
 from controller.api.server import listener, running_api
 from controller.api.tls import certificate_of
 from controller.cli import Exit
+from controller.cli.asking import warn_of
 from controller.cli.display import messages
-from controller.cli.run import warn
 from controller.clock import now
 from controller.compacting import compacting
 from controller.config.settings import Settings, read_settings
@@ -74,7 +74,7 @@ def serve_until_stopped(
         closing(listener(settings.service.host, settings.service.port)) as listening,
     ):
         certificate = certificate_of(settings.api)
-        warn(in_clear(settings, certificate))
+        warn_of(in_clear(settings, certificate))
         recorder, recovered = recovered_from(store, settings)
         now.not_before(store.last_at())
         entrance(settings, Keys(store.database))  # An engine would outlive its refusal.
@@ -174,7 +174,7 @@ def _subscribe(
 ) -> None:
     """Make the subscriptions of a file, or their new versions where they changed."""
     wishes = read_subscriptions(path, datasets=datasets, destinations=destinations, now=now())
-    warn(wishes.warnings)
+    warn_of(wishes.warnings)
     registry = standing.service.planner.books.registry
     for wish in wishes.subscriptions:
         row = registry.row(wish.id)

@@ -53,7 +53,6 @@ class NodeKeeper:
         self._report = report
         self._lock = Lock()
         self._types: dict[str, str] = {}
-        self._lanes_of: dict[str, str] = {}
         self._limits: dict[str, Limits] = {}
         self._is_told = False
         self._lanes = {

@@ -7,7 +7,7 @@ the cloud's own tools read. A `Login` never shows its secret.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -183,9 +183,8 @@ def _entry(said: _Said) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    reading: Callable[[str], Any] = yaml.safe_load
     try:
-        read = reading(path.read_text())
+        read = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         fix = "See its rights and what it says"
         raise NodeError(f"{path} cannot be read", fault=NodeFault.OURS, fix=fix) from error

@@ -24,6 +24,9 @@ from controller.nodes.libcloud_options import CloudOptions
 
 KEY = "id_ed25519"
 
+KEYED = ("openstack", "ec2")
+"""Drivers that are known to have key pairs."""
+
 OPENED: tuple[tuple[int, int], ...] = ((22, 22), (1024, 65535))
 """Ports by which the service reaches its nodes: ssh, and those at which workers are heard, which
 the system chooses. All are opened to the service's own addresses only."""
@@ -155,7 +158,7 @@ class Ground:
         name = self._options.network or (self._name if self._options.subnet_cidr else "")
         if not name:
             return None
-        find = _networks if self._options.driver == "openstack" else _ec2_subnets
+        find = _networks if self._options.driver == "openstack" else _subnets
         found = named(self._account.read("list networks", find), name)
         if found is not None:
             if self._options.subnet_cidr:
@@ -213,10 +216,6 @@ class Ground:
         driver.ex_create_security_group_rule(group, "tcp", first, last, cidr=cidr)
 
 
-KEYED = ("openstack", "ec2")
-"""Drivers that are known to have key pairs."""
-
-
 def _call(method: str, given: Any, driver: Any) -> None:
     getattr(driver, method)(given)
 
@@ -230,10 +229,6 @@ def _networks(driver: Any) -> list[Any]:
 
 
 def _subnets(driver: Any) -> list[Any]:
-    return list(driver.ex_list_subnets())
-
-
-def _ec2_subnets(driver: Any) -> list[Any]:
     return list(driver.ex_list_subnets())
 
 

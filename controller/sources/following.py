@@ -150,16 +150,6 @@ class Follower:
         """
         return self._watches[announcement.dataset].announce(announcement.id)
 
-    def look_now(self, dataset: str) -> None:
-        """Let a dataset be looked at now; returns at once.
-
-        Raises
-        ------
-        KeyError
-            The dataset is not followed.
-        """
-        self._watches[dataset].poke()
-
     def health(self) -> tuple[Health, ...]:
         """Return how following each dataset goes, in the order of the sources."""
         return tuple(watch.health for watch in self._watches.values())

@@ -23,8 +23,6 @@ from sim.workload import Job
 FIELDS = 18
 """Of a line."""
 
-UNKNOWN = -1.0
-
 PARTS_MAX = 4096
 """Of a job: as many as a task may have by default. Beyond, its parts are longer instead."""
 

@@ -16,7 +16,6 @@ import contextlib
 import json
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
@@ -391,11 +390,6 @@ def machines(bed: ControlPlane, folder: Path, *names: str, **capacity: int) -> I
         yield kubelet
     finally:
         kubelet.close()
-
-
-def shed(folder: Path) -> None:
-    """Remove what pods have written."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 __all__ = ["PAUSE", "SLACKWATER", "Kubelet", "machines", "until"]

@@ -12,7 +12,7 @@ import pytest
 
 from controller.engines.connection import Listening
 from controller.engines.dask import DaskEngine
-from controller.errors import NodeError, NodeFault
+from controller.errors import NodeFault
 from controller.nodes.joining import Join, write_join_folder
 from controller.nodes.playbook import Host, HostSetup, SetupOptions
 from controller.nodes.playbook_events import HostProgress
@@ -316,9 +316,3 @@ def test_a_host_without_a_worker_powers_itself_off(
     booted.run("systemctl", "stop", "slackwater-worker.service")
     assert booted.process is not None
     booted.process.wait(WAIT_S_MAX)
-
-
-def test_a_missing_ansible_is_told_before_anything_is_done(tmp_path: Path) -> None:
-    with pytest.raises(NodeError, match="name its ansible-playbook") as told:
-        HostSetup(tmp_path, SetupOptions(ansible_playbook="/nowhere/ansible-playbook"))
-    assert told.value.fault is NodeFault.OURS
