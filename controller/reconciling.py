@@ -140,6 +140,11 @@ def reconcile(
     )
 
 
+def unasked(fleet: Iterable[Node], node_types: Collection[str]) -> tuple[Node, ...]:
+    """Return the nodes whose type the settings do not name any more: nobody is asked for them."""
+    return tuple(node for node in fleet if node.offer.node_type not in node_types)
+
+
 def _is_unheard_of(node: Node, promised: Promised, silent: Collection[str]) -> bool:
     """Tell whether a node may well stand though nothing lists it."""
     return node.offer.node_type in silent and node.id not in promised.nodes

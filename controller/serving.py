@@ -28,7 +28,7 @@ from controller.garbage import set_aside
 from controller.history import Histories
 from controller.leasing import Heart
 from controller.outbox import is_wanted
-from controller.reconciling import Promised, Reconciled, reconcile, running_attempts
+from controller.reconciling import Promised, Reconciled, reconcile, running_attempts, unasked
 from controller.recording import Recorder, Recovered
 from controller.service import Inbox, Letter, Service, Watch
 from controller.snapshotting import Snapshots
@@ -275,6 +275,10 @@ def _resume(
     attempts, heard = acting.engine.attempts(), acting.nodes.hear()
     for fault in heard.faults:
         _log.error("provider %s; its nodes are left as they are until it answers", fault)
+    for node in unasked(books.fleet.nodes.values(), settings.nodes):
+        words = "node %s is of type %s, which the settings do not name any more: it is given up"
+        words += " unasked; end it by hand if it is there, or put the type back and start again"
+        _log.error(words, node.id, node.offer.node_type)
     found = reconcile(
         at=now,
         fleet=books.fleet.nodes.values(),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.ports import AttemptListing, NodeListing, NodeState
-from controller.reconciling import Promised, Reconciled, reconcile, running_attempts
+from controller.reconciling import Promised, Reconciled, reconcile, running_attempts, unasked
 from planner.commands import RunPart
 from planner.core import Planner
 from planner.events import AttemptLost, NodeLost, NodeReady, NodeRemoved, Ticked
@@ -161,3 +161,9 @@ def test_nodes_of_a_provider_that_does_not_answer_are_left_as_they_are(world: Wo
     found = world.reconcile(listed=[], silent={node_type})
     assert found.events == ()
     assert found.standing == tuple(world.planner.books.fleet.nodes)
+
+
+def test_nodes_whose_type_is_named_no_more_are_told(world: World) -> None:
+    nodes = tuple(world.planner.books.fleet.nodes.values())
+    assert [each.id for each in unasked(nodes, {"m1.medium"})] == [world.node_id]
+    assert unasked(nodes, {"m1.medium", nodes[0].offer.node_type}) == ()
