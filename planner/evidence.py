@@ -22,6 +22,10 @@ from typing import NamedTuple
 SHARED_MIN, OWN_MIN = 0.02**2, 0.02**2
 """Nothing is measured better than this: clocks, discs and neighbours see to it."""
 
+SHARED_MAX, OWN_MAX = 2.0, 2.0
+"""Nothing is believed worse than this, a factor of four either way: it is as good as knowing
+nothing. Above 4 the correction for the mean of a logarithm would make a variance feed on itself."""
+
 PRIOR_TASKS = 4.0
 """The prior counts as so many tasks."""
 
@@ -61,7 +65,9 @@ class Spread:
             Squared relative scatter of single parts.
         """
         half2 = math.log1p(scatter2) / 2.0
-        return cls(shared2=max(SHARED_MIN, half2), own2=max(OWN_MIN, half2))
+        return cls(
+            shared2=_bounded(half2, SHARED_MIN, SHARED_MAX), own2=_bounded(half2, OWN_MIN, OWN_MAX)
+        )
 
     @property
     def own(self) -> float:
@@ -80,8 +86,9 @@ class Spread:
         if n > 1:
             own2 = max(0.0, evidence.log_square_sum - evidence.log_sum**2 / n) / (n - 1)
             own2 = min(own2, SURPRISE_SHARE_MAX * self.own2)
-            self.own2 = max(OWN_MIN, self.own2 + weight * (own2 - self.own2))
-        self.shared2 = max(SHARED_MIN, self.shared2 + weight * (shared2 - self.shared2))
+            self.own2 = _bounded(self.own2 + weight * (own2 - self.own2), OWN_MIN, OWN_MAX)
+        shared2 = self.shared2 + weight * (shared2 - self.shared2)
+        self.shared2 = _bounded(shared2, SHARED_MIN, SHARED_MAX)
         self.tasks += 1
 
     def news(self, parts: int) -> float:
@@ -95,6 +102,10 @@ class Spread:
         single = self.shared2 + self.own2
         before = parts / (self.own2 + parts * self.shared2)
         return single * ((parts + 1) / (self.own2 + (parts + 1) * self.shared2) - before)
+
+
+def _bounded(value: float, least: float, most: float) -> float:
+    return min(max(value, least), most)
 
 
 class Belief(NamedTuple):

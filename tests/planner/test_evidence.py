@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from planner.commands import RunPart
 from planner.core import Planner
 from planner.events import Ticked
-from planner.evidence import OWN_MIN, SHARED_MIN, Evidence, Spread
+from planner.evidence import OWN_MAX, OWN_MIN, SHARED_MAX, SHARED_MIN, Evidence, Spread
 from planner.keeping import decode_snapshot, encode_snapshot
 from tests.planner.building import every, feed, finished, node_up, opened, opened_task
 
@@ -178,3 +178,22 @@ class TestTask:
         for event in (Ticked(at=50.0), finished(second, 60.0, 58.0), Ticked(at=60.0)):
             assert restored.handle(event) == planner.handle(event)
             assert encode_snapshot(restored.snapshot()) == encode_snapshot(planner.snapshot())
+
+
+@given(
+    off=st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=60),
+    parts=st.integers(1, 8),
+)
+def test_predictions_that_were_far_off_are_got_over(off: list[float], parts: int) -> None:
+    spread = Spread.supposing(0.5)
+    for ratio in off + [1.0] * 400:
+        evidence = Evidence()
+        for _ in range(parts):
+            evidence.add(ratio)
+        spread.learn(evidence, 0.0)
+        assert spread.shared2 <= SHARED_MAX
+        assert spread.own2 <= OWN_MAX
+        belief = Evidence().belief(spread)
+        assert 0.0 < belief.factor < math.inf
+        assert belief.doubt < 3.0
+    assert spread.shared2 < 0.1
