@@ -14,7 +14,7 @@ from distributed.comm.core import CommClosedError, connect
 
 from controller.engines.connection import DaskConnection, RenewableSecurity
 from controller.engines.dask import DaskEngine
-from controller.errors import EngineError
+from controller.errors import NodeError
 from controller.nodes.kubernetes_pod import STATE
 from controller.nodes.testing import Level, check_node_provider
 from planner.events import PartFinished
@@ -129,7 +129,7 @@ def test_a_pod_joins_works_grows_drains_and_is_let_in_no_more(
     until("the cluster has collected its Secret", lambda: not secrets(cluster))
 
     until("its credentials are refused", lambda: not answered(kept))
-    with pytest.raises(EngineError, match="n1 was removed"):
+    with pytest.raises(NodeError, match="n1 was removed"):
         engine.connection.of_node("n1", tmp_path / "kept")
     assert inbox.rest() == []
 
