@@ -53,9 +53,12 @@ def test_the_unit_is_hardened(here: Path) -> None:
 
 def test_systemd_waits_longer_than_the_service_drains() -> None:
     from controller.config.settings import Settings  # noqa: PLC0415
+    from controller.nodes import libcloud, slurm  # noqa: PLC0415
+    from controller.snapshotting import END_S_MAX as SNAPSHOT_END_S_MAX  # noqa: PLC0415
 
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(UNIT.read_text())
-    assert unit.getint("Service", "TimeoutStopSec") > 2 * Settings().service.drain_s_max
+    stop_s = Settings().service.drain_s_max + max(libcloud.END_S_MAX, slurm.END_S_MAX)
+    assert unit.getint("Service", "TimeoutStopSec") > stop_s + SNAPSHOT_END_S_MAX
     assert unit["Service"]["KillSignal"] == "SIGTERM"

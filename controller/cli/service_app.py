@@ -318,6 +318,9 @@ def scale(
 
     if nodes != "auto" and not (nodes.isascii() and nodes.isdigit()):
         raise typer.BadParameter(f"{nodes!r} is neither a number nor auto", param_hint="NODES")
+    if nodes != "auto" and not int(nodes):
+        words = "at least 1 node can be held; auto lets all go when no deadline needs them"
+        raise typer.BadParameter(words, param_hint="NODES")
     raise typer.Exit(fleet.scale(url, None if nodes == "auto" else int(nodes), as_json=json))
 
 

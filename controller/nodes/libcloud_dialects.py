@@ -121,7 +121,9 @@ class Ec2:
         if order.network is not None:
             more["ex_subnet"] = order.network
         if order.security_groups:
-            more["ex_security_groups"] = list(order.security_groups)
+            # EC2 takes no names beside a subnet, and Libcloud no ids without one.
+            kind = "ex_security_groups" if order.network is None else "ex_security_group_ids"
+            more[kind] = list(order.security_groups)
         driver.create_node(
             name=order.name,
             size=order.size,

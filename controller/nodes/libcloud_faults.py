@@ -25,6 +25,7 @@ RETRY_AFTER_S_MAX = 120.0
 TEXTS: tuple[tuple[re.Pattern[str], NodeFault], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), fault)
     for pattern, fault in (
+        (r"multiple possible networks", NodeFault.OURS),
         (r"quota|limitexceeded(?<!requestlimitexceeded)|exceeds .*limit", NodeFault.QUOTA),
         (r"RequestLimitExceeded|Throttl|rate limit|too many requests", NodeFault.RETRY),
         (r"no valid host|insufficient\w*capacity|out of capacity", NodeFault.CAPACITY),
@@ -59,6 +60,14 @@ FIXES: dict[NodeFault, str] = {
     NodeFault.OURS: "See the provider's options and those of its node types",
 }
 
+FIXES_BY_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"multiple possible networks", re.IGNORECASE),
+        "The project has several networks: name one in the provider's option network",
+    ),
+)
+"""What helps where a text tells more than the kind of fault; the first that fits counts."""
+
 TRANSIENT = (requests.exceptions.RequestException, OSError)
 OURS_OF_TRANSPORT = (
     requests.exceptions.SSLError,
@@ -91,7 +100,9 @@ class Refusal:
 
     def error(self, what: str) -> NodeError:
         """Return it as the failure of what was tried."""
-        return NodeError(f"{what}: {self.words}", fault=self.fault, fix=FIXES.get(self.fault, ""))
+        by_text = (fix for pattern, fix in FIXES_BY_TEXT if pattern.search(self.words))
+        fix = next(by_text, FIXES.get(self.fault, ""))
+        return NodeError(f"{what}: {self.words}", fault=self.fault, fix=fix)
 
 
 def refusal(error: Exception) -> Refusal:

@@ -7,7 +7,7 @@ when the fleet goes. The private key never leaves the provider's folder.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ class Footing:
     network : object or None
         Libcloud's.
     security_groups : tuple of str
+        Names; on EC2 ids, where there is a network.
     """
 
     key_name: str
@@ -88,9 +89,12 @@ class Ground:
                 groups = list(self._options.security_groups)
                 if self._options.reach_from:
                     groups.append(self._security_group())
+                network = self._network()
+                if self._options.driver == "ec2" and network is not None:
+                    groups = self._group_ids(groups, network)
                 self._footing = Footing(
                     key_name=self._options.key_name or self._key_pair(),
-                    network=self._network(),
+                    network=network,
                     security_groups=tuple(groups),
                 )
             return self._footing
@@ -197,6 +201,21 @@ class Ground:
 
         self._account.act("make its subnet", make)
 
+    def _group_ids(self, names: Sequence[str], subnet: Any) -> list[str]:
+        """Return the ids of security groups of a subnet's VPC; two VPCs may share a name."""
+        if not names:
+            return []
+        known = self._account.read("list security groups", _groups_of_vpcs)
+        vpc_id = subnet.extra.get("vpc_id")
+        found = [named([each for each in known if _is_of(each, vpc_id)], name) for name in names]
+        if missing := [name for name, each in zip(names, found, strict=True) if each is None]:
+            raise NodeError(
+                f"there is no security group {missing[0]!r} in {vpc_id}, the network's VPC",
+                fault=NodeFault.OURS,
+                fix="See the provider's options security_groups and network",
+            )
+        return [each.id for each in found]
+
     def _security_group(self) -> str:
         known = self._account.read("list security groups", _security_groups)
         group = next((each for each in known if each.name == self._name), None)
@@ -234,3 +253,11 @@ def _subnets(driver: Any) -> list[Any]:
 
 def _security_groups(driver: Any) -> list[Any]:
     return list(driver.ex_list_security_groups())
+
+
+def _groups_of_vpcs(driver: Any) -> list[Any]:
+    return list(driver.ex_get_security_groups())
+
+
+def _is_of(group: Any, vpc_id: str | None) -> bool:
+    return bool(group.extra.get("vpc_id") == vpc_id)

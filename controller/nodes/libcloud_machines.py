@@ -84,6 +84,7 @@ class Order:
     network : object or None
         Libcloud's.
     security_groups : tuple of str
+        Names; on EC2 ids, where there is a network.
     spot : bool
     """
 

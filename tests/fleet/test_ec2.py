@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from libcloud.compute.drivers.ec2 import EC2Connection
 from pydantic import SecretStr
 
 from controller.errors import NodeError, NodeFault
 from controller.nodes.libcloud import LibcloudNodes
+from controller.nodes.libcloud_access import login_of
 from controller.nodes.libcloud_options import CloudOptions
 from controller.nodes.testing import check_node_provider
 from tests.fleet.clouds import cloud_nodes, machine_type
@@ -25,8 +27,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def nodes(folder: Path, url: str, size: str = "t2.micro", image: str = IMAGE) -> LibcloudNodes:
-    options: dict[str, Any] = {
+def options(url: str, **given: Any) -> CloudOptions:
+    values: dict[str, Any] = {
         "driver": "ec2",
         "url": url,
         "user": "AKIAEXAMPLE",
@@ -34,7 +36,13 @@ def nodes(folder: Path, url: str, size: str = "t2.micro", image: str = IMAGE) ->
         "region": "eu-west-1",
         "poll_s": 0.2,
     }
-    return cloud_nodes(folder, CloudOptions(**options), machine_type(size, image))
+    return CloudOptions(**(values | given))
+
+
+def nodes(
+    folder: Path, url: str, size: str = "t2.micro", image: str = IMAGE, **given: Any
+) -> LibcloudNodes:
+    return cloud_nodes(folder, options(url, **given), machine_type(size, image))
 
 
 def test_the_contract(tmp_path: Path, url: str) -> None:
@@ -57,3 +65,42 @@ def test_what_a_cloud_does_not_have_is_named(
         with pytest.raises(NodeError, match=says) as caught:
             call()
         assert caught.value.fault is NodeFault.OURS
+
+
+def test_groups_of_a_subnet_are_asked_for_by_id(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = login_of("cloud", options(url)).new_driver()
+    other = driver.ex_create_network("10.9.0.0/16")
+    subnet = driver.ex_list_subnets()[0]
+    vpc_id = subnet.extra["vpc_id"]
+    # One of the same name stands in another network.
+    driver.ex_create_security_group("nodes", "of another", vpc_id=other.id)
+    ours = driver.ex_create_security_group("nodes", "ours", vpc_id=vpc_id)["group_id"]
+    asked: list[dict[str, str]] = []
+    send: Any = EC2Connection.request
+
+    def noted(connection: Any, action: str, params: Any = None, **more: Any) -> Any:
+        asked.append(dict(params or {}))
+        return send(connection, action, params=params, **more)
+
+    monkeypatch.setattr(EC2Connection, "request", noted)
+    provider = nodes(tmp_path, url, network=subnet.id, security_groups=("nodes",))
+    try:
+        for node_id in ("n1", "n2"):
+            provider.create(node_id, "small", 1)
+        runs = [each for each in asked if each["Action"] == "RunInstances"]
+        assert [each["SecurityGroupId.1"] for each in runs] == [ours, ours]
+        assert [each["SubnetId"] for each in runs] == [subnet.id] * 2
+        assert not any("SecurityGroup.1" in each for each in runs)
+        looked = [each for each in asked if each["Action"] == "DescribeSecurityGroups"]
+        assert len(looked) == 1
+        made = [each for each in driver.list_nodes() if each.extra["subnet_id"] == subnet.id]
+        found = {each["group_id"] for node in made for each in node.extra["groups"]}
+        assert found == {ours}
+    finally:
+        provider.close(end=True)
+    missing = nodes(tmp_path, url, network=subnet.id, security_groups=("nobodys",))
+    with pytest.raises(NodeError, match=f"no security group 'nobodys' in {vpc_id}") as caught:
+        missing.create("n3", "small", 1)
+    assert caught.value.fault is NodeFault.OURS

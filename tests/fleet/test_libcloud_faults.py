@@ -80,6 +80,15 @@ def test_a_refusal_is_told_as_what_it_is(
     assert SECRET not in str(caught.value)
 
 
+def test_a_choice_of_networks_is_ours_to_make(cloud: Cloud, nodes: LibcloudNodes) -> None:
+    text = "Multiple possible networks found, use a Network ID to be more specific."
+    cloud.wrong[CREATE].append(Wrong(status=409, text=text))
+    with pytest.raises(NodeError, match=r"Multiple possible.*option network") as caught:
+        nodes.create("n1", "small", 1)
+    assert caught.value.fault is NodeFault.OURS
+    assert cloud.asked.count(CREATE) == 1
+
+
 def test_a_pause_that_is_asked_for_is_made(cloud: Cloud, nodes: LibcloudNodes) -> None:
     nodes.list_nodes()
     cloud.wrong["GET /servers/detail"].append(

@@ -226,6 +226,8 @@ def test_a_deadline_in_danger_is_an_exit_code(changed: dict[str, Any], code: Exi
 
 def test_operators_hold_nodes_and_choose_how_they_are_decided(ask: Command) -> None:
     assert "scale: 1 node" in ask("scale", "1").err
+    none = ask("scale", "0")
+    assert (none.code, "auto lets all go" in " ".join(none.err.split())) == (Exit.USAGE, True)
     told = ask("scale", "auto", "--json").result
     assert told["auto"]
     policy = ask("policy", "set", "static", "--option", "threshold_s=50", "--json").result
