@@ -11,7 +11,7 @@ from pathlib import Path
 from controller.api.keys import Keys
 from controller.api.offering import entrance, in_clear, offered
 from controller.api.server import listener, running_api
-from controller.api.tls import certificate_of
+from controller.api.tls import Certificate, certificate_of
 from controller.cli import Exit
 from controller.cli.asking import warn_of
 from controller.cli.display import messages
@@ -26,6 +26,7 @@ from controller.leasing import Heart, beating, take
 from controller.logs import log_as, log_step
 from controller.notifying import notifying
 from controller.ownership import check_names
+from controller.recording import Recorder, Recovered
 from controller.retaining import retaining
 from controller.service import both
 from controller.serving import (
@@ -59,9 +60,7 @@ def serve_until_stopped(
     config: Path | None,
 ) -> Exit:
     """Run the command and return its exit code."""
-    check_names()
-    settings = read_settings(config)
-    log_as(settings.service.log_format, settings.service.log_level)
+    settings = _settings(config)
     folder = (data or Path(settings.service.data_dir)).absolute()
     folders = data_folders(folder)
     default = () if settings.delivery.roots else (str(folder / "products"),)
@@ -74,10 +73,7 @@ def serve_until_stopped(
         closing(listener(settings.service.host, settings.service.port)) as listening,
     ):
         certificate = certificate_of(settings.api)
-        warn_of(in_clear(settings, certificate))
-        recorder, recovered = recovered_from(store, settings)
-        now.not_before(store.last_at())
-        entrance(settings, Keys(store.database))  # An engine would outlive its refusal.
+        recorder, recovered = _recovered(store, settings, certificate)
         datasets = open_datasets(settings, folders, archive, recovered.planner)
         telemetry = Telemetry()
         with (
@@ -91,15 +87,7 @@ def serve_until_stopped(
                 folders=folders,
                 watch=both(both(notification.see, telemetry.see), log_step),
             ) as standing,
-            closing(
-                Snapshots(
-                    address_of(settings, folder),
-                    store,
-                    folder / "journal",
-                    steps=settings.service.snapshot_steps,
-                    done=recorder.kept,
-                )
-            ) as snapshots,
+            _snapshots(settings, folder, recorder) as snapshots,
             sweeping(folders.fragments, folders.staging, store, far=settings.service.fragments_url),
         ):
             telemetry.read(standing.service.board)
@@ -134,6 +122,14 @@ def serve_until_stopped(
     return Exit.OK
 
 
+def _settings(config: Path | None) -> Settings:
+    """Return the settings, once it is clear that this program may run and how it logs."""
+    check_names()
+    settings = read_settings(config)
+    log_as(settings.service.log_format, settings.service.log_level)
+    return settings
+
+
 def _say(settings: Settings, words: str) -> None:
     """Tell whoever started the service; as a line of the log where programs read that."""
     if settings.service.log_format == "json":
@@ -159,6 +155,31 @@ def _lease(store: Store, standby: bool, asked_to_stop: Asked) -> Iterator[Heart]
         raise Interrupted
     with beating(store) as heart:
         yield heart
+
+
+def _recovered(
+    store: Store, settings: Settings, certificate: Certificate | None
+) -> tuple[Recorder, Recovered]:
+    """Bring the planner back, and see that nothing speaks against offering the service."""
+    warn_of(in_clear(settings, certificate))
+    found = recovered_from(store, settings)
+    now.not_before(store.last_at())
+    entrance(settings, Keys(store.database))  # An engine would outlive its refusal.
+    return found
+
+
+@contextmanager
+def _snapshots(settings: Settings, folder: Path, recorder: Recorder) -> Iterator[Snapshots]:
+    """Have snapshots taken beside the loop, inside the block."""
+    snapshots = Snapshots(
+        address_of(settings, folder),
+        recorder.store,
+        folder / "journal",
+        steps=settings.service.snapshot_steps,
+        done=recorder.kept,
+    )
+    with closing(snapshots):
+        yield snapshots
 
 
 def _tell_datasets(standing: Standing, datasets: Datasets) -> None:
