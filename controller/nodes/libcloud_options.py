@@ -53,8 +53,14 @@ class CloudOptions:
         A file that holds it.
     login : str
         Of OpenStack: "password" or "application-credential".
-    project, user_domain, project_domain : str
-        Of OpenStack: whose quota is used (OS_PROJECT_NAME), and in which domains.
+    project : str
+        Of OpenStack: whose quota is used, by name (OS_PROJECT_ID, OS_PROJECT_NAME).
+    user_domain : str
+        Of OpenStack: the user's, by name; by default Default (OS_USER_DOMAIN_ID,
+        OS_USER_DOMAIN_NAME).
+    project_domain : str
+        Of OpenStack: the project's, by id; by default default (OS_PROJECT_DOMAIN_ID,
+        OS_PROJECT_DOMAIN_NAME).
     region : str
         (OS_REGION_NAME, AWS_REGION)
     network : str
@@ -101,8 +107,8 @@ class CloudOptions:
     password_file: str = ""
     login: Literal["password", "application-credential"] = "password"
     project: str = ""
-    user_domain: str = "Default"
-    project_domain: str = "default"
+    user_domain: str = ""
+    project_domain: str = ""
     region: str = ""
     network: str = ""
     subnet_cidr: Network = ""

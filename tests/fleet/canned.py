@@ -53,6 +53,7 @@ class Cloud:
         self.key_pairs: list[dict[str, Any]] = []
         self.wrong: defaultdict[str, deque[Wrong]] = defaultdict(deque)
         self.asked: list[str] = []
+        self.logins: list[dict[str, Any]] = []
         self.let_create = threading.Event()
         self.let_create.set()
         self.lock = threading.Lock()
@@ -189,6 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = _serve
 
     def _log_in(self, body: dict[str, Any]) -> None:
+        self.cloud.logins.append(body["auth"])
         password = body["auth"]["identity"]["password"]["user"]["password"]
         if password != SECRET:
             self._send(401, {"error": {"code": 401, "message": "who are you?"}}, {})

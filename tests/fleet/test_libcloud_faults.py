@@ -262,3 +262,82 @@ def test_a_tag_that_may_not_be_written_hides_no_node(cloud: Cloud, nodes: Libclo
     with pytest.raises(NodeError, match="Policy"):
         nodes.resize("n1", 1)
     assert [each.workers for each in nodes.list_nodes()] == [2]
+
+
+RC_FILE = {
+    "OS_USERNAME": "me",
+    "OS_PASSWORD": SECRET,
+    "OS_PROJECT_NAME": "ours",
+    "OS_USER_DOMAIN_NAME": "ocean",
+    "OS_PROJECT_DOMAIN_ID": "d0",
+    "OS_REGION_NAME": "here",
+}
+"""Of a dashboard, whose users and projects are not of the domain Default."""
+
+
+@pytest.mark.parametrize(
+    ("more", "user_domain", "project"),
+    [
+        ({}, {"name": "ocean"}, {"name": "ours", "domain": {"id": "d0"}}),
+        ({"OS_PROJECT_ID": "p0"}, {"name": "ocean"}, {"id": "p0"}),
+        (
+            {"OS_PROJECT_DOMAIN_ID": "", "OS_PROJECT_DOMAIN_NAME": "ocean"},
+            {"name": "ocean"},
+            {"name": "ours", "domain": {"name": "ocean"}},
+        ),
+        (
+            {"OS_USER_DOMAIN_NAME": "", "OS_PROJECT_DOMAIN_ID": ""},
+            {"name": "Default"},
+            {"name": "ours", "domain": {"id": "default"}},
+        ),
+    ],
+)
+def test_the_domains_of_a_dashboards_file_are_sent(
+    cloud: Cloud, more: dict[str, str], user_domain: dict[str, str], project: dict[str, Any]
+) -> None:
+    variables = RC_FILE | {"OS_AUTH_URL": f"{cloud.url}/v3"} | more
+    driver = login_of("cloud", CloudOptions(driver="openstack"), variables).new_driver()
+    assert driver.list_nodes() == []
+    assert [each.name for each in driver.list_images()] == ["debian"]
+    for login in cloud.logins:
+        assert login["identity"]["password"]["user"]["domain"] == user_domain
+        assert login["scope"] == {"project": project}
+    assert len(cloud.logins) == 2
+
+
+def test_what_settings_say_of_domains_counts_first() -> None:
+    variables = RC_FILE | {"OS_AUTH_URL": "https://example.org/v3", "OS_PROJECT_ID": "p0"}
+    options = CloudOptions(driver="openstack", project="x", user_domain="u", project_domain="p")
+    scope = login_of("cloud", options, variables).scope
+    assert scope is not None
+    assert scope.user_domain == {"name": "u"}
+    assert scope.project == {"name": "x", "domain": {"id": "p"}}
+
+
+def test_a_login_without_a_project_is_refused() -> None:
+    variables = RC_FILE | {"OS_AUTH_URL": "https://example.org/v3", "OS_PROJECT_NAME": ""}
+    with pytest.raises(NodeError, match="has no project"):
+        login_of("cloud", CloudOptions(driver="openstack"), variables)
+
+
+def test_secrets_lie_beside_clouds_yaml_and_its_authority_is_used(tmp_path: Path) -> None:
+    path, authority = tmp_path / "clouds.yaml", tmp_path / "ca.pem"
+    path.write_text(
+        "clouds: {egi: {auth: {auth_url: 'https://example.org/v3', username: me,"
+        f" project_id: p0, user_domain_id: d1}}, cacert: {authority}}}}}\n"
+    )
+    (tmp_path / "secure.yaml").write_text(f"clouds: {{egi: {{auth: {{password: {SECRET}}}}}}}\n")
+    file = {"OS_CLIENT_CONFIG_FILE": str(path), "OS_CLOUD": "egi", "OS_PROJECT_NAME": "another"}
+    with pytest.raises(NodeError, match="no file of certificates"):
+        login_of("cloud", CloudOptions(driver="openstack"), file)
+    authority.write_text("")
+    login = login_of("cloud", CloudOptions(driver="openstack"), file)
+    assert login.given == ("me", SECRET)
+    assert SECRET not in repr(login)
+    assert login.scope is not None
+    assert (login.scope.user_domain, login.scope.project) == ({"id": "d1"}, {"id": "p0"})
+    driver = login.new_driver()
+    for each in (driver.connection, driver.image_connection, driver.network_connection):
+        identity = each.get_auth_class()
+        identity.connect()
+        assert each.connection.ca_cert == identity.connection.ca_cert == str(authority)
