@@ -195,6 +195,7 @@ class LibcloudNodes:
             self._asked = {n: each for n, each in asked.items() if now - each.asked_at < LAG_S}
             missing = dict(self._asked)
         self._settle(machines)
+        self._setups.renew(list(machines))
         self._setups.see([host for each in machines.values() if (host := self._host(each))])
         listed = [self._listing(each, now) for each in machines.values()]
         listed += [

@@ -6,6 +6,7 @@ The other way, an image that brings its worker up by itself, is
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ from controller.nodes.worker_archive import read_worker_archive
 ORPHAN_S = 300.0
 """Nodes of a service that they are not to outlive end so long after it is gone all the same [s]:
 whoever was killed could not delete them."""
+
+_log = logging.getLogger(__name__)
 
 
 class PlaybookPreparation:
@@ -64,6 +67,19 @@ class PlaybookPreparation:
 
         for outcome in self._setup.set_up(ready, progress) if ready else ():
             told(outcome.node_id, outcome.error)
+
+    def renew(self, node_id: str) -> bool:
+        """Renew a machine's credentials if that is due; tell whether they are to be brought."""
+        folder = self._join_folder(node_id)
+        if not folder.is_dir():
+            return False
+        try:
+            before = _papers(folder)
+            self._start.connection.of_node(node_id, folder)
+            return _papers(folder) != before
+        except (OSError, NodeError) as error:
+            _log.warning("node %s: its certificate is not renewed: %s", node_id, error)
+            return False
 
     def forget(self, node_id: str) -> None:
         """Forget the keys of a machine that is gone, and have what it was given refused.
@@ -117,3 +133,7 @@ class PlaybookPreparation:
             key_file=Path(self._options.key_file or self._start.folder / KEY),
             join_folder=folder,
         )
+
+
+def _papers(folder: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in folder.glob("*.pem")}

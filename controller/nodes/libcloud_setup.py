@@ -8,9 +8,10 @@ changes nothing on one that was.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Protocol
 
@@ -21,6 +22,9 @@ BATCHES_MAX = 4
 
 TRIES_MAX = 2
 """A machine that was out of reach is prepared so often: its ssh may just have been starting."""
+
+RENEW_S = 3600.0
+"""Credentials of machines are looked at again after this time [s]."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +57,9 @@ class Preparation(Protocol):
     def prepare(self, hosts: Sequence[RunningHost], told: Told) -> None:
         """Prepare machines, and tell of each."""
 
+    def renew(self, node_id: str) -> bool:
+        """Renew a machine's credentials if that is due; tell whether they are to be brought."""
+
     def forget(self, node_id: str) -> None:
         """Forget a machine that is gone."""
 
@@ -67,6 +74,10 @@ class NoPreparation:
         """Tell that all are ready."""
         for host in hosts:
             told(host.node_id, None)
+
+    def renew(self, node_id: str) -> bool:
+        """Tell that nothing is to be brought: the image has what it needs."""
+        return False
 
     def forget(self, node_id: str) -> None:
         """Do nothing: nothing was noted."""
@@ -88,12 +99,15 @@ class Progress:
         That failed since it was prepared last.
     fault : str
         Why it cannot be prepared.
+    is_stale : bool
+        It works, but its credentials are new and not brought there yet.
     """
 
     workers: int = 0
     is_under_way: bool = False
     tries: int = 0
     fault: str = ""
+    is_stale: bool = False
 
 
 class Setups:
@@ -110,6 +124,7 @@ class Setups:
         self._progress: dict[str, Progress] = {}
         self._threads = ThreadPoolExecutor(BATCHES_MAX, thread_name_prefix="setting-up")
         self._fault: BaseException | None = None
+        self._renew_at = time.monotonic() + RENEW_S
 
     def progress(self, node_id: str) -> Progress:
         """Return how far a machine is."""
@@ -122,19 +137,24 @@ class Setups:
             due = [each for each in hosts if self._is_due(each)]
             for each in due:
                 before = self._progress.get(each.node_id, Progress())
-                self._progress[each.node_id] = Progress(
-                    workers=before.workers, is_under_way=True, tries=before.tries
-                )
+                self._progress[each.node_id] = replace(before, is_under_way=True)
         if due:
             future = self._threads.submit(self._prepare, due)
             future.add_done_callback(self._ended)
 
-    def again(self, node_ids: Sequence[str]) -> None:
-        """Have machines prepared again at the next look, as when their credentials are new."""
-        with self._lock:
-            for node_id in node_ids:
-                if node_id in self._progress and not self._progress[node_id].is_under_way:
-                    self._progress[node_id] = Progress()
+    def renew(self, node_ids: Sequence[str]) -> None:
+        """Now and then, have those prepared again whose credentials had to be renewed."""
+        if time.monotonic() < self._renew_at:
+            return
+        self._renew_at = time.monotonic() + RENEW_S
+        for node_id in node_ids:
+            known = self.progress(node_id)
+            if known.is_under_way or not known.workers:
+                continue  # It is brought what is new, or is looked at next time.
+            if known.is_stale or self._preparation.renew(node_id):
+                with self._lock:
+                    if node_id in self._progress:
+                        self._progress[node_id] = replace(known, is_stale=True, tries=0)
 
     def fault(self) -> BaseException | None:
         """Return what broke preparing itself, which no single machine is to blame for."""
@@ -153,7 +173,9 @@ class Setups:
 
     def _is_due(self, host: RunningHost) -> bool:
         known = self._progress.get(host.node_id, Progress())
-        return not (known.is_under_way or known.fault or known.workers == host.workers)
+        if known.is_under_way or known.fault:
+            return False
+        return known.workers != host.workers or (known.is_stale and known.tries < TRIES_MAX)
 
     def _prepare(self, hosts: Sequence[RunningHost]) -> None:
         wanted = {each.node_id: each.workers for each in hosts}
@@ -188,5 +210,9 @@ def _after(before: Progress, workers: int, error: NodeError | None) -> Progress:
     if error is None:
         return Progress(workers=workers)
     tries = before.tries + 1
+    if before.is_stale and before.workers == workers:
+        _log.warning("a machine is not brought its new certificate: %s", error)
+        # It works on, and there is a month to mend it.
+        return replace(before, is_under_way=False, tries=tries if error.retry else TRIES_MAX)
     is_final = not error.retry or tries >= TRIES_MAX
     return Progress(workers=before.workers, tries=tries, fault=str(error) if is_final else "")

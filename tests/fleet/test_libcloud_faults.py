@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from controller.errors import NodeError, NodeFault
+from controller.nodes import libcloud_setup
 from controller.nodes.keeper import NodeKeeper
 from controller.nodes.libcloud import LibcloudNodes
 from controller.nodes.libcloud_access import login_of
@@ -19,6 +20,7 @@ from controller.ports import NodeState
 from planner.commands import ProvisionNode, RemoveNode
 from planner.events import NodeLost, NodeRefused, NodeRemoved
 from tests.controller.engines.inbox import WAIT_S_MAX, Inbox
+from tests.controller.nodes.test_libcloud_setup import Renewing
 from tests.fleet.canned import SECRET, Cloud, Wrong, canned_cloud
 from tests.fleet.clouds import cloud_nodes, machine_type
 
@@ -238,6 +240,23 @@ def test_a_login_comes_from_clouds_yaml_or_variables(tmp_path: Path) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "eu-west-1"}
     login = login_of("cloud", CloudOptions(driver="ec2"), keys)
     assert (login.given, login.options["signature_version"]) == (("a", SECRET), "4")
+
+
+def test_a_standing_machine_is_set_up_again_when_its_certificate_is_due(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preparation = Renewing(due={"n1"})
+    kind = machine_type("m1.tiny", "debian")
+    monkeypatch.setattr(libcloud_setup, "RENEW_S", 0.0)
+    nodes = cloud_nodes(tmp_path, cloud.options(), kind, preparation=preparation)
+    nodes.create("n1", "small", 1)
+    give_up_at = time.monotonic() + WAIT_S_MAX
+    while len(preparation.runs) < 2:
+        assert time.monotonic() < give_up_at
+        nodes.list_nodes()
+    nodes.list_nodes()
+    nodes.close()
+    assert preparation.runs == [["n1"], ["n1"]]
 
 
 def test_tags_that_others_wrote_name_no_node_and_no_file(
