@@ -278,10 +278,25 @@ class DaskEngine:
     def _run(self) -> None:
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(self._carry())
+                try:
+                    runner.run(self._carry())
+                except BaseException as error:
+                    self._give_up(error)  # Before the loop closes: from then on nobody is told.
+                    raise
         finally:
             if not self._started.done():
-                self._started.set_exception(EngineError("the engine's own thread has ended"))
+                ended = self.fault or EngineError("the engine's own thread has ended")
+                self._started.set_exception(ended)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Note that the engine carries no more, so that its service ends and another comes."""
+        self._carriage = None
+        self.fault = EngineError(
+            f"the engine's own thread has ended: {type(error).__name__}: {error}",
+            fix="Start the service again; if it comes back, tell us, with the log",
+        )
+        self.fault.retry = self._outlives
+        _log.error("%s", self.fault)
 
     async def _carry(self) -> None:
         """Carry with one scheduler after the other, until closed or one too many has ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -153,8 +154,9 @@ class SeveralProviders:
 
     def close(self, *, end: bool | None = None) -> None:
         """Close all; `end` deletes all nodes, by default those that do not outlive the service."""
-        for each in self.providers.values():
-            each.close(end=end)
+        with ExitStack() as closing:  # One that raises keeps no other open.
+            for each in self.providers.values():
+                closing.callback(each.close, end=end)
 
     def _noted(self, name: str, listed: tuple[NodeListing, ...]) -> tuple[NodeListing, ...]:
         self._provider_of_node |= {each.node_id: name for each in listed}

@@ -216,8 +216,8 @@ class Supervisor:
         """Decide whether a worker that ended by itself gets a successor."""
         how = signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
         _log.info("worker %s ended: %s", name, how)
-        if exit_code in (REFUSED, OUT_OF_REACH):
-            self._break((self._start.folder / REFUSAL).read_text(), exit_code)
+        if exit_code in (REFUSED, OUT_OF_REACH) and (refusal := self._refusal()):
+            self._break(refusal, exit_code)
             return
         now = time.monotonic()
         self._restarts.append(now)
@@ -228,6 +228,13 @@ class Supervisor:
             self._break(
                 f"its workers ended {count} times in {RESTART_WINDOW_S:.0f} s, the last: {how}"
             )
+
+    def _refusal(self) -> str:
+        """Return why a worker may not serve; empty when a part's own code ended it so."""
+        try:
+            return (self._start.folder / REFUSAL).read_text()
+        except FileNotFoundError:
+            return ""
 
     def _wanted(self) -> int:
         if self._ending or self.broken or time.monotonic() < self._boot_by:

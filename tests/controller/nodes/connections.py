@@ -57,8 +57,11 @@ class Stubborn(Waiting):
 class ShortLived(Waiting):
     """Workers end at once."""
 
+    def __init__(self, code: int = 3) -> None:
+        self._code = code
+
     def join(self, worker_name: str, folder: Path) -> None:
-        os._exit(3)
+        os._exit(self._code)
 
 
 class Unwelcome(Waiting):

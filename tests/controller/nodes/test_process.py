@@ -19,6 +19,7 @@ from controller.nodes import cgroup, process
 from controller.nodes.nursery import preload
 from controller.nodes.process import ProcessNodes, ProcessNodeType
 from controller.nodes.records import ATTACHED, STANDING, Standing, read, write
+from controller.nodes.supervisor import OUT_OF_REACH, REFUSED
 from controller.nodes.testing import check_node_provider
 from controller.ports import NodeListing, NodeState, WorkerConnection
 from controller.processes import mark
@@ -145,11 +146,12 @@ def test_a_frozen_worker_can_be_killed(make: Make, tmp_path: Path) -> None:
     assert not frozen.runs()
 
 
-def test_a_node_whose_workers_keep_dying_is_broken(make: Make, tmp_path: Path) -> None:
-    nodes = make(ShortLived(), restarts_max=3)
+@pytest.mark.parametrize("code", [3, OUT_OF_REACH, REFUSED])
+def test_a_node_whose_workers_keep_dying_is_broken(make: Make, code: int) -> None:
+    nodes = make(ShortLived(code), restarts_max=3)
     nodes.create("n1", "local", 1)
     until(broken(nodes))
-    assert only(nodes).reason == "its workers ended 4 times in 60 s, the last: exit code 3"
+    assert only(nodes).reason == f"its workers ended 4 times in 60 s, the last: exit code {code}"
     assert only(nodes).workers == 0
 
 

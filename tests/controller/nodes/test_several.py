@@ -198,3 +198,23 @@ def test_what_no_provider_has_is_refused(world: World) -> None:
     with pytest.raises(NodeError, match="not there to be resized"):
         world.several.resize("n1", 1)
     assert world.several.delete("n1")
+
+
+def test_one_that_cannot_be_closed_keeps_no_other_open() -> None:
+    class Stuck(FakeNodes):
+        def close(self, *, end: bool | None = None) -> None:
+            raise AWAY
+
+    class Closing(FakeNodes):
+        def close(self, *, end: bool | None = None) -> None:
+            closed.append(end)
+
+    closed: list[bool | None] = []
+    providers = {
+        "first": Closing(offer=NEAR),
+        "stuck": Stuck(offer=FAR),
+        "last": Closing(offer=NEAR),
+    }
+    with pytest.raises(NodeError, match="the cloud is away"):
+        SeveralProviders(providers, TYPES).close(end=True)
+    assert closed == [True, True]
