@@ -177,11 +177,13 @@ class PartScheduler(Scheduler):
         """Start none: the only port is the one behind TLS."""
 
     async def add_worker(self, comm: Comm, *, extra: dict[str, Any], **worker: Any) -> None:
-        """Let a worker in, if it runs what we run."""
+        """Let a worker in that runs what we run, under the name of its certificate's node."""
+        refusal = stranger(str(worker.get("name")), peer_of(comm))
         skew = version_skew(own_versions(), extra.get("slackwater_versions") or {})
-        if skew:
-            refusal = {"status": "error", "message": f"version skew: {skew}", "time": time.time()}
-            await comm.write(refusal)
+        if skew and not refusal:
+            refusal = f"version skew: {skew}"
+        if refusal:
+            await comm.write({"status": "error", "message": refusal, "time": time.time()})
             return
         await super().add_worker(comm, extra=extra, **worker)
 
@@ -323,6 +325,13 @@ def peer_of(comm: Comm) -> str:
         if kind == "URI" and name.startswith(NAMED):
             return unquote(name.removeprefix(NAMED))
     return ""
+
+
+def stranger(worker_name: str, peer: str) -> str:
+    """Return in words why a worker is not of the node that it names, empty when it is."""
+    if node_of(worker_name) == peer:
+        return ""
+    return f"worker {worker_name} shows the certificate of {peer or 'nobody'}"
 
 
 def remember(reasons: dict[str, str], name: str, reason: str) -> None:

@@ -71,6 +71,15 @@ def test_a_worker_of_another_build_is_refused(carrier: Carrier) -> None:
     assert carrier.inbox.rest() == []
 
 
+def test_a_worker_with_the_certificate_of_another_node_is_refused(carrier: Carrier) -> None:
+    ours = carrier.engine.connection
+    assert ours.issue is not None
+    issue = ours.issue
+    taken_over = dataclasses.replace(ours, issue=lambda _, own: issue("n-other", own))
+    assert "n-strange/0 shows the certificate of n-other" in broken_with(taken_over)
+    assert carrier.inbox.rest() == []
+
+
 def broken_with(connection: DaskConnection) -> str:
     """Return why a node breaks whose workers join with this."""
     nodes = ProcessNodes(connection, node_types=[LOCAL])

@@ -12,12 +12,16 @@ from typing import Any
 import psutil
 import pytest
 
+from controller.authority import Authority
+from controller.engines import launch
+from controller.engines.dask import DaskEngine
 from controller.errors import EngineError
 from planner.events import AttemptLost, PartFailed, PartFinished
 from planner.model import Fragment
 from tests.controller.engines import works
 from tests.controller.engines.carrier import Carrier, break_of, held, runs, until, work
 from tests.controller.engines.conftest import ALERT_S
+from tests.controller.engines.inbox import Inbox
 
 QUICK_S = 1.0
 """A killed worker is told sooner than this [s]."""
@@ -163,3 +167,19 @@ def test_workers_whose_engine_is_gone_end_by_themselves() -> None:
     carrier.engine.close()
     assert "could not reach" in break_of(carrier.nodes, node_id)
     carrier.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_engine_whose_own_thread_ends_says_so(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "tls")
+    engine = DaskEngine(Inbox().put, folder=tmp_path / "engine", authority=authority)
+    # None of the faults that a lost scheduler has: its successor is given no certificate.
+    authority.revoke("scheduler")
+    record = launch.recorded(tmp_path / "engine")
+    assert record is not None
+    os.kill(record.process.pid, signal.SIGKILL)
+    until(lambda: engine.fault)
+    with pytest.raises(EngineError, match="own thread has ended: NodeError") as caught:
+        engine.submit([work("n1", "p1", works.fragment)])
+    assert caught.value.retry
+    engine.close(end=True)
