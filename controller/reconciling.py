@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from controller.ports import AttemptListing, NodeListing, NodeState
 from planner.books import Books
-from planner.events import AttemptLost, NodeLost, NodeReady, NodeRemoved
+from planner.events import AttemptLost, NodeLost, NodeReady
 from planner.fleet import Node
 from planner.lifecycle import NodeState as NodeLife
 
@@ -66,7 +66,7 @@ class Reconciled:
         Attempts that nobody waits for, to be stopped and acknowledged.
     """
 
-    events: tuple[NodeLost | NodeRemoved | NodeReady | AttemptLost, ...]
+    events: tuple[NodeLost | NodeReady | AttemptLost, ...]
     standing: tuple[str, ...]
     leaving: tuple[str, ...]
     orphans: tuple[str, ...]
@@ -112,8 +112,8 @@ def reconcile(
     promised : Promised, optional
         What will be carried out again anyway.
     silent : collection of str, optional
-        Node types of which nothing is listed because their provider did not answer: those nodes
-        are taken for what they were.
+        Node types of which nothing is listed because their provider did not answer, or is not in
+        the settings any more: those nodes are taken for what they were.
     """
     nodes, listings = tuple(fleet), {each.node_id: each for each in listed}
     running, known = tuple(running), {(each.part_id, each.attempt) for each in attempts}
@@ -152,18 +152,14 @@ def _is_unheard_of(node: Node, promised: Promised, silent: Collection[str]) -> b
 
 def _fates(
     node: Node, listings: Mapping[str, NodeListing], promised: Promised, at: float
-) -> Iterator[NodeLost | NodeRemoved]:
+) -> Iterator[NodeLost]:
     """Return what has become of a node meanwhile, if it is no more or no good."""
     listing = listings.get(node.id)
-    if listing is None and node.state is NodeLife.REMOVING:
-        yield NodeRemoved(at=at, node_id=node.id)
-    elif listing is None and node.id not in promised.nodes:
+    if node.state is NodeLife.REMOVING:
+        return  # Its provider is asked again, and clears away what was left of one that is gone.
+    if listing is None and node.id not in promised.nodes:
         yield NodeLost(at=at, node_id=node.id, reason="its provider does not list it any more")
-    elif (
-        listing is not None
-        and listing.state is NodeState.BROKEN
-        and node.state is not NodeLife.REMOVING
-    ):
+    elif listing is not None and listing.state is NodeState.BROKEN:
         reason = listing.reason or "the provider says it is broken"
         yield NodeLost(at=at, node_id=node.id, reason=reason)
 

@@ -275,10 +275,7 @@ def _resume(
     attempts, heard = acting.engine.attempts(), acting.nodes.hear()
     for fault in heard.faults:
         _log.error("provider %s; its nodes are left as they are until it answers", fault)
-    for node in unasked(books.fleet.nodes.values(), settings.nodes):
-        words = "node %s is of type %s, which the settings do not name any more: it is given up"
-        words += " unasked; end it by hand if it is there, or put the type back and start again"
-        _log.error(words, node.id, node.offer.node_type)
+    dropped = {each.offer.node_type for each in unasked(books.fleet.nodes.values(), settings.nodes)}
     found = reconcile(
         at=now,
         fleet=books.fleet.nodes.values(),
@@ -287,7 +284,7 @@ def _resume(
         attempts=attempts,
         workers=acting.engine.workers(),
         promised=promised(c for c in recovered.commands if is_wanted(c, books)),
-        silent=heard.silent,
+        silent=heard.silent | dropped,
     )
     _clear_away(
         found, acting, {node.id: node.offer.node_type for node in books.fleet.nodes.values()}

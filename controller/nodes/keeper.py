@@ -2,10 +2,16 @@
 
 Each provider has a lane of its own (`controller.nodes.lane`): a slow or failing cloud stalls
 neither the loop nor another provider.
+
+A node whose type no provider serves any more, for it was taken out of the settings, has no lane:
+nobody can be asked whether it stands. It may, and cost money, so it is never told to be lost or
+removed, but complained of until its type is back.
 """
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -16,9 +22,14 @@ from controller.clock import now
 from controller.nodes.lane import DESCRIBED_S, UNKNOWN_S_MAX, Lane, Limits, NodeCommand, limits
 from controller.nodes.several import Heard, SeveralProviders
 from controller.ports import NodeProvider, Report
-from planner.commands import ProvisionNode
-from planner.events import OffersChanged
+from planner.commands import ProvisionNode, SetWorkers
+from planner.events import AnyEvent, NodeRefused, NodeRemoved, OffersChanged, WorkersRefused
 from planner.model import NodeOffer
+
+COMPLAIN_S = 60.0
+"""Nodes that no provider serves are told so often [s]: somebody may pay for them."""
+
+_log = logging.getLogger(__name__)
 
 
 class NodeKeeper:
@@ -53,12 +64,14 @@ class NodeKeeper:
         self._report = report
         self._lock = Lock()
         self._types: dict[str, str] = {}
+        self._unserved: set[str] = set()
+        self._complain_at = 0.0
         self._limits: dict[str, Limits] = {}
         self._is_told = False
         self._lanes = {
             name: Lane(
                 each,
-                report,
+                self._told,
                 partial(self._offered, name),
                 is_ours,
                 poll_s=each.poll_s if poll_s is None else poll_s,
@@ -78,10 +91,18 @@ class NodeKeeper:
         with self._lock:
             if isinstance(command, ProvisionNode):
                 self._types[command.node_id] = command.node_type
-            self._lanes[self._name_of(command.node_id)].take(command)
+            name = self._name_of(command.node_id)
+            if name is not None:
+                self._lanes[name].take(command)
+                return
+            node_type = self._types[command.node_id]
+        self._refuse(command, node_type)
 
     def check(self) -> None:
-        """Raise what a provider raised that breaks its contract: its nodes are kept no more."""
+        """Tell of nodes that no provider serves, and raise what breaks a provider's contract."""
+        if self._unserved and time.monotonic() >= self._complain_at:
+            self._complain_at = time.monotonic() + COMPLAIN_S
+            self._complain()
         for lane in self._lanes.values():
             lane.check()
 
@@ -102,6 +123,7 @@ class NodeKeeper:
         standing, leaving = set(standing), set(leaving)
         with self._lock:
             self._types |= {k: v for k, v in (node_types or {}).items() if k in standing | leaving}
+            self._unserved = {e for e in standing | leaving if self._name_of(e) is None}
         for name, lane in self._lanes.items():
             lane.expect(
                 {each for each in standing if self._name_of(each) == name},
@@ -139,7 +161,7 @@ class NodeKeeper:
 
     def _held(self) -> Counter[str]:
         """Return how many nodes of each type the planner has; what is no more is forgotten."""
-        held = set().union(*(lane.held() for lane in self._lanes.values()))
+        held = self._unserved.union(*(lane.held() for lane in self._lanes.values()))
         self._types = {each: kind for each, kind in self._types.items() if each in held}
         return Counter(self._types.values())
 
@@ -148,9 +170,46 @@ class NodeKeeper:
             self._several.provider_of_type(node_type) if self._several else next(iter(self._lanes))
         )
 
-    def _name_of(self, node_id: str) -> str:
-        """Return the provider of a node: by its type, else by who listed it, else any."""
-        name = self._provider_of(self._types[node_id]) if node_id in self._types else None
-        if name is None and self._several:
-            name = self._several.provider_of_node(node_id)
-        return name or next(iter(self._lanes))
+    def _name_of(self, node_id: str) -> str | None:
+        """Return the provider of a node: by its type, else by who listed it; None if none has it.
+
+        One of which nothing at all is known is any provider's: it is told to be gone.
+        """
+        if node_id not in self._types or self._several is None:
+            listed = self._several.provider_of_node(node_id) if self._several else None
+            return listed or next(iter(self._lanes))
+        name = self._provider_of(self._types[node_id])
+        return name or self._several.provider_of_node(node_id)
+
+    def _told(self, event: AnyEvent) -> None:
+        """Report what a lane tells; one that was away may remove a node of a type of no lane."""
+        if isinstance(event, NodeRemoved):
+            with self._lock:
+                self._unserved.discard(event.node_id)
+        self._report(event)
+
+    def _refuse(self, command: NodeCommand, node_type: str) -> None:
+        """Refuse what nobody can do; a removal stays owed."""
+        node_id = command.node_id
+        reason = f"no provider in the settings has its type, {node_type}"
+        if isinstance(command, ProvisionNode):
+            self._report(NodeRefused(at=now(), node_id=node_id, reason=reason, retry=False))
+        elif isinstance(command, SetWorkers):
+            workers = command.workers
+            self._report(
+                WorkersRefused(
+                    at=now(), node_id=node_id, workers=workers, reason=reason, retry=False
+                )
+            )
+
+    def _complain(self) -> None:
+        with self._lock:
+            unserved = [(each, self._types[each]) for each in sorted(self._unserved)]
+        for node_id, node_type in unserved:
+            _log.error(
+                "node %s is of type %s, which the settings do not name any more: it may stand and "
+                "cost money, and nobody can be asked to end it. Put its type and provider back "
+                "into the settings and start again",
+                node_id,
+                node_type,
+            )

@@ -12,7 +12,7 @@ from controller.ports import AttemptListing, NodeListing, NodeState
 from controller.reconciling import Promised, Reconciled, reconcile, running_attempts, unasked
 from planner.commands import RunPart
 from planner.core import Planner
-from planner.events import AttemptLost, NodeLost, NodeReady, NodeRemoved, Ticked
+from planner.events import AttemptLost, NodeLost, NodeReady, Ticked
 from planner.lifecycle import NodeState as NodeLife
 from tests.planner.building import every, feed, node_up, opened, opened_task
 
@@ -123,14 +123,15 @@ def test_what_nobody_asked_for_is_deleted_and_stopped(world: World) -> None:
     assert found.strays == (("t-old/0", 3),)
 
 
-def test_a_node_that_was_told_to_go_is_gone_or_told_again(world: World) -> None:
+def test_a_node_that_was_told_to_go_is_told_again_be_it_listed_or_not(world: World) -> None:
     (node,) = world.planner.books.fleet.nodes.values()
     node.state = NodeLife.REMOVING
     found = world.reconcile()
     assert (found.standing, found.leaving) == ((), (world.node_id,))
+    # Its provider has yet to revoke what it was given, and to say that it is gone.
     gone = world.reconcile(listed=[])
-    assert gone.events[0] == NodeRemoved(at=AT, node_id=world.node_id)
-    assert (gone.standing, gone.leaving) == ((), ())
+    assert gone.events == ()
+    assert (gone.standing, gone.leaving) == ((), (world.node_id,))
 
 
 @given(

@@ -14,7 +14,7 @@ from controller.nodes.fake import FakeNodes
 from controller.nodes.keeper import NodeKeeper
 from controller.nodes.several import SeveralProviders
 from controller.ports import NodeListing, NodeState
-from planner.commands import ProvisionNode, RemoveNode
+from planner.commands import ProvisionNode, RemoveNode, SetWorkers
 from planner.events import NodeLost, NodeRefused, NodeRemoved, OffersChanged
 from planner.model import NodeOffer
 from tests.controller.engines.inbox import WAIT_S_MAX, Inbox
@@ -218,3 +218,26 @@ def test_one_that_cannot_be_closed_keeps_no_other_open() -> None:
     with pytest.raises(NodeError, match="the cloud is away"):
         SeveralProviders(providers, TYPES).close(end=True)
     assert closed == [True, True]
+
+
+def test_a_node_whose_type_no_provider_serves_is_complained_of_and_never_given_up(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    types = {"n-goes": "dropped", "n-stays": "dropped", "n1": "near"}
+    world.keeper.expect(["n-stays"], ["n-goes", "n1"], types)
+    for node_id in ("n-goes", "n-stays"):
+        world.remove(node_id)
+    world.keeper.carry_out(SetWorkers(node_id="n-stays", workers=2, reason=""))
+    world.provision("n-new", "dropped")
+    for _ in range(2):
+        world.keeper.check()
+    told = [each.message for each in caplog.records if "Put its type" in each.message]
+    assert [each.split()[1] for each in told] == ["n-goes", "n-stays"]
+    world.removed("n1")  # Other providers have looked meanwhile.
+    ends = [each for each in world.inbox.rest() if isinstance(each, NodeRemoved | NodeLost)]
+    assert ends == []
+    # Its provider was only away, then removed it as one that nobody asked for.
+    world.here.nodes["n-goes"] = NodeListing(
+        node_id="n-goes", node_type="dropped", state=NodeState.RUNNING, workers=1, reason=""
+    )
+    world.removed("n-goes")
