@@ -151,7 +151,7 @@ def test_a_database_that_is_away_altogether_is_waited_for(
         woken_for = one.service.planner.books.desk.woken_for
         away = StorageError("store is away", retry=True)
 
-        def raise_it(*_: object) -> None:
+        def raise_it(*_: object, **__: object) -> None:
             raise away
 
         with monkeypatch.context() as gone:
