@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 from threading import Lock
 
+from controller.clock import now
 from controller.errors import NodeError, NodeFault
 from controller.nodes.plugins import NodePlugin, NodeType, ProviderStart
 from controller.nodes.records import NODE_ID
@@ -245,7 +246,7 @@ class SlurmNodes:
         if job.state in WAITING:
             if FOREVER.search(job.reason):
                 return NodeState.BROKEN, f"its job {job.job_id} can never start: {job.reason}"
-            waited_s = time.time() - submitted.at if submitted else 0.0
+            waited_s = now() - submitted.at if submitted else 0.0
             if waited_s > self._options.launch_s_max:
                 return (
                     NodeState.BROKEN,
@@ -317,7 +318,7 @@ class SlurmNodes:
             if error.fault is not NodeFault.RETRY:
                 self._folders.remove(node_id)
             raise
-        self._folders.note(node_id, Submitted(job_id=job_id, at=time.time(), node_type=kind.name))
+        self._folders.note(node_id, Submitted(job_id=job_id, at=now(), node_type=kind.name))
 
     def _arguments(self, node_id: str, kind: NodeType) -> list[str]:
         """Return what sbatch is given: its options, the script, and what that is given."""

@@ -37,6 +37,7 @@ BY_THE_MACHINES_CLOCK = {
     "cli": "a command that ends soon, or looks at the clock itself",
     "engines/scheduler.py": "Dask dates heartbeats by it",
     "nodes/process.py": "files are dated by it",
+    "nodes/slurm_folders.py": "files are dated by it",
     "notify/mail.py": "a letter is dated for its reader",
     "notify/webhooks.py": "receivers refuse what is not signed now",
     "retaining.py": "manifests are dated by it",
