@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PRODUCT := planner partitioners sim controller
 
 .PHONY: help env wheel demo test check format bench soak worker-archive lint-playbooks FORCE \
-    fault-campaign image-check kill-campaign service-kill-campaign lock clean
+    fault-campaign many-pods image-check kill-campaign service-kill-campaign lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -48,6 +48,9 @@ kill-campaign: $(VENV)/.dev ## kill workers at 20 seeded random moments; prints 
 
 service-kill-campaign: $(VENV)/.dev ## kill a service at 100 seeded random moments on each store
 	$(BIN)/pytest tests/controller/test_service_kills.py -m slow --quiet --capture=no $(ARGS)
+
+many-pods: $(VENV)/.dev ## see what 200 pods cost on the control plane of the tests
+	$(BIN)/pytest tests/fleet/pods/test_many.py -m slow --quiet --capture=no $(ARGS)
 
 fault-campaign: $(VENV)/.dev ## simulate 1,000 worlds full of faults under the checkers
 	$(BIN)/pytest tests/sim/test_simulator.py -m slow --quiet --capture=no $(ARGS)

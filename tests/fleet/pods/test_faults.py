@@ -200,10 +200,10 @@ def test_an_api_that_is_away_is_worth_another_try_and_loses_nothing(
     nodes.create("n1", "small", 1)
     until_runs(nodes, "n1")
     cluster.bed.stop()
-    assert refusal(lambda: nodes.create("n2", "small", 1)).fault is NodeFault.RETRY
-    assert refusal(lambda: nodes.delete("n1")).fault is NodeFault.RETRY
     # For a while, what was known is believed: a node is not lost because nobody can be asked.
     assert [each.node_id for each in nodes.list_nodes()] == ["n1"]
+    assert refusal(lambda: nodes.create("n2", "small", 1)).fault is NodeFault.RETRY
+    assert refusal(lambda: nodes.delete("n1")).fault is NodeFault.RETRY
     cluster.bed.start()
     until("n1 is gone", lambda: quietly(lambda: nodes.delete("n1")))
     until("nothing of n2 is left", lambda: quietly(lambda: not nodes.list_nodes()))

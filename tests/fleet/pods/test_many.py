@@ -1,10 +1,12 @@
-"""What 200 pods cost: requests a node, and time, on a real control plane."""
+"""What 200 pods cost: requests a node, and time, on a real control plane (`make many-pods`)."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from controller.ports import NodeState
 from tests.fleet.control_plane import until
@@ -21,6 +23,7 @@ REQUESTS_MAX = 3.1
 WAIT_S_MAX = 240.0
 
 
+@pytest.mark.slow
 def test_many_pods_are_created_watched_and_collected(
     make: Make, kubelet: Kubelet, cluster: Cluster
 ) -> None:
