@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -197,18 +197,23 @@ def test_a_packed_index_will_do_as_the_older_one(
 
 
 HELP_S_MAX = 2.0
-"""A second is promised; the machine may be busy."""
+"""A second is promised; the machine may be busy [s of processor time]."""
 
 
 @pytest.mark.parametrize(
     "command", [(), ("run",), ("partition",), ("demo",), ("replay",), ("plugins",)]
 )
 def test_help_answers_at_once(command: tuple[str, ...], tmp_path: Path) -> None:
-    began = time.monotonic()
+    before_s = used_by_children_s()
     ended = slackwater(*command, "--help", cwd=tmp_path)
-    assert time.monotonic() - began < HELP_S_MAX
+    assert used_by_children_s() - before_s < HELP_S_MAX
     assert ended.code == 0
     assert "Usage: slackwater" in ended.out
+
+
+def used_by_children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 HELP = """
