@@ -17,7 +17,6 @@ from tests.containerfile import Build, Stage, read
 ROOT = Path(__file__).parent.parent
 CONTAINERFILE = ROOT / "deploy" / "Containerfile"
 DEBIAN = "docker.io/library/debian:bookworm-slim"
-DEBIAN_MIRROR = "http://deb.debian.org/debian"
 DEBOOTSTRAP_S_MAX = 1500.0
 FETCH_S_MAX = 900.0
 
@@ -85,9 +84,10 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("clean") / "root"
     told = [each.read_text() for each in Path("/etc/apt/sources.list.d").glob("*.sources")]
     mirrors = [line.split()[1] for text in told for line in text.splitlines() if "URIs:" in line]
-    mirror = next((each for each in mirrors if each.rstrip("/").endswith("debian")), DEBIAN_MIRROR)
+    # Without one, debootstrap knows Debian's own.
+    mirror = [each for each in mirrors if each.rstrip("/").endswith("debian")][:1]
     done = subprocess.run(
-        ["debootstrap", "--variant=minbase", "bookworm", str(root), mirror],
+        ["debootstrap", "--variant=minbase", "bookworm", str(root), *mirror],
         capture_output=True,
         text=True,
         check=False,

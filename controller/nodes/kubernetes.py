@@ -21,6 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from controller.errors import NodeError, NodeFault
+from controller.nodes.asking import type_that_holds
 from controller.nodes.joining import Join, write_join_folder
 from controller.nodes.kubernetes_access import Access, Caller
 from controller.nodes.kubernetes_options import POD_NODE_ID, KubernetesOptions
@@ -126,7 +127,7 @@ class KubernetesNodes:
             nodes, or a ResourceQuota is used up (quota); no right to it (credentials); one of this
             id is being deleted, or the server is away or busy (retry).
         """
-        kind = self._type(node_id, node_type, workers)
+        kind = type_that_holds(self._types, node_id, node_type, workers, ids=POD_NODE_ID)
         pods = self._watch.pods()
         if node_id in pods:
             self._refuse_leaving(pods[node_id][0])
@@ -152,7 +153,7 @@ class KubernetesNodes:
         pod, _ = self._watch.pods().get(node_id, (None, 0.0))
         if pod is None or pod.leaving:
             raise NodeError(f"node {node_id} is not there to be resized", fault=NodeFault.GONE)
-        kind = self._type(node_id, pod.node_type, workers)
+        kind = type_that_holds(self._types, node_id, pod.node_type, workers, ids=POD_NODE_ID)
         if pod.workers == workers:
             return
         data = {"data": secret_data(self._join_files(node_id, workers, kind))}
@@ -246,22 +247,6 @@ class KubernetesNodes:
         """Call the API of our namespace, with a name or a body first."""
         name, *body = given
         return self._caller.call(what, request, name, self._options.namespace, *body, **options)
-
-    def _type(self, node_id: str, node_type: str, workers: int) -> NodeType:
-        """Return a node type that can hold what is asked for."""
-        kind = self._types.get(node_type)
-        if kind is None:
-            fix = f"There are: {', '.join(self._types)}"
-            raise NodeError(f"node {node_id}: no type {node_type}", fault=NodeFault.OURS, fix=fix)
-        if not 0 < workers <= kind.slots_max:
-            raise NodeError(
-                f"node {node_id}: {workers} workers on type {node_type}",
-                fault=NodeFault.OURS,
-                fix=f"It holds 1 to {kind.slots_max}",
-            )
-        if not POD_NODE_ID.fullmatch(node_id):
-            raise NodeError(f"{node_id!r} cannot name a pod", fault=NodeFault.OURS)
-        return kind
 
     def _refuse_leaving(self, pod: Pod) -> None:
         if pod.leaving:

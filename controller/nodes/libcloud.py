@@ -23,6 +23,7 @@ from threading import Lock
 from typing import Any
 
 from controller.errors import NodeError, NodeFault
+from controller.nodes.asking import type_that_holds
 from controller.nodes.libcloud_access import login_of
 from controller.nodes.libcloud_account import PAUSE_FACTOR, PAUSE_S, TRIES_MAX, Account
 from controller.nodes.libcloud_ground import Ground
@@ -38,7 +39,6 @@ from controller.nodes.libcloud_machines import (
 from controller.nodes.libcloud_options import CloudOptions, CloudTypeOptions
 from controller.nodes.libcloud_setup import Preparation, RunningHost, Setups
 from controller.nodes.plugins import NodeType, ProviderStart
-from controller.nodes.records import NODE_ID
 from controller.ports import NodeListing, NodeState
 from planner.model import NodeOffer
 
@@ -145,7 +145,7 @@ class LibcloudNodes:
             nodes, or the account's quota is used up (quota); the cloud is full (capacity); it lets
             us not in (credentials), is away or busy, or one of this id is being deleted (retry).
         """
-        kind = self._type(node_id, node_type, workers)
+        kind = type_that_holds(self._types, node_id, node_type, workers)
         machines = self._machines()
         if self._stands(node_id, machines):
             return
@@ -172,7 +172,7 @@ class LibcloudNodes:
         machine = self._machines().get(node_id)
         if machine is None or machine.state is MachineState.LEAVING:
             raise NodeError(f"node {node_id} is not there to be resized", fault=NodeFault.GONE)
-        self._type(node_id, machine.node_type, workers)
+        type_that_holds(self._types, node_id, machine.node_type, workers)
         self._mark(machine, workers)
         with self._lock:
             self._resized[node_id] = workers
@@ -388,22 +388,6 @@ class LibcloudNodes:
                 fix=f"See nodes.{kind.name}.options.{what}",
             )
         return found
-
-    def _type(self, node_id: str, node_type: str, workers: int) -> NodeType:
-        """Return a node type that can hold what is asked for."""
-        kind = self._types.get(node_type)
-        if kind is None:
-            fix = f"There are: {', '.join(self._types)}"
-            raise NodeError(f"node {node_id}: no type {node_type}", fault=NodeFault.OURS, fix=fix)
-        if not 0 < workers <= kind.slots_max:
-            raise NodeError(
-                f"node {node_id}: {workers} workers on type {node_type}",
-                fault=NodeFault.OURS,
-                fix=f"It holds 1 to {kind.slots_max}",
-            )
-        if not NODE_ID.fullmatch(node_id):
-            raise NodeError(f"{node_id!r} cannot name a node", fault=NodeFault.OURS)
-        return kind
 
     def _host(self, machine: Machine) -> RunningHost | None:
         """Return where a machine is to be prepared, if it runs and has an address."""

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from controller.errors import NodeError, NodeFault
 from controller.nodes import cgroup
+from controller.nodes.asking import type_that_holds
 from controller.nodes.nursery import Nursery
 from controller.nodes.records import (
     ATTACHED,
@@ -189,7 +190,7 @@ class ProcessNodes:
             Unknown type or too many workers (ours), too many nodes (quota); one of this id is
             being deleted, or no process to be had (retry).
         """
-        kind = self._type(node_id, node_type, workers)
+        kind = type_that_holds(self._types, node_id, node_type, workers)
         listings = self.list_nodes()
         if any(listing.node_id == node_id for listing in listings):
             self._refuse_leaving(node_id)
@@ -224,7 +225,7 @@ class ProcessNodes:
         wanted = read(folder / WANTED, Wanted)
         if wanted is None:
             raise NodeError(f"node {node_id} is not there to be resized", fault=NodeFault.GONE)
-        self._type(node_id, wanted.node_type, workers)
+        type_that_holds(self._types, node_id, wanted.node_type, workers)
         try:
             write(folder / WANTED, Wanted(node_type=wanted.node_type, workers=workers))
         except OSError as error:
@@ -305,22 +306,6 @@ class ProcessNodes:
         self._nursery.close()
         if self._private:
             self._private.cleanup()
-
-    def _type(self, node_id: str, node_type: str, workers: int) -> ProcessNodeType:
-        """Return a node type that can hold what is asked for."""
-        kind = self._types.get(node_type)
-        if kind is None:
-            fix = f"There are: {', '.join(self._types)}"
-            raise NodeError(f"node {node_id}: no type {node_type}", fault=NodeFault.OURS, fix=fix)
-        if not 0 < workers <= kind.slots_max:
-            raise NodeError(
-                f"node {node_id}: {workers} workers on type {node_type}",
-                fault=NodeFault.OURS,
-                fix=f"It holds 1 to {kind.slots_max}",
-            )
-        if not NODE_ID.fullmatch(node_id):
-            raise NodeError(f"{node_id!r} cannot name a node", fault=NodeFault.OURS)
-        return kind
 
     def _refuse_leaving(self, node_id: str) -> None:
         if (self._registry / node_id / DELETION).exists():

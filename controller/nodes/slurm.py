@@ -16,6 +16,7 @@ from threading import Lock
 
 from controller.clock import now
 from controller.errors import NodeError, NodeFault
+from controller.nodes.asking import type_that_holds
 from controller.nodes.plugins import NodePlugin, NodeType, ProviderStart
 from controller.nodes.records import NODE_ID
 from controller.nodes.slurm_commands import (
@@ -106,7 +107,7 @@ class SlurmNodes:
             is down (capacity); Slurm lets us not in (credentials), is away, or a node of this id is
             on its way out (retry).
         """
-        kind = self._type(node_id, node_type, workers)
+        kind = type_that_holds(self._types, node_id, node_type, workers)
         with self._making:
             jobs = self._jobs()
             if self._stands(node_id, jobs):
@@ -126,7 +127,7 @@ class SlurmNodes:
         job = self._jobs().get(node_id)
         if job is None or job.state not in LIVING or node_id in self._told:
             raise NodeError(f"node {node_id} is not there to be resized", fault=NodeFault.GONE)
-        kind = self._type(node_id, job.node_type, workers)
+        kind = type_that_holds(self._types, node_id, job.node_type, workers)
         self._folders.write(node_id, kind, workers)
         if job.state == "RUNNING":
             self._slurm.signal(job.job_id, "HUP")
@@ -368,22 +369,6 @@ class SlurmNodes:
         self._tidy_at = time.monotonic() + TIDY_S
         self._folders.renew([each.node_id for each in jobs.values() if each.state in LIVING])
         self._folders.remove_stale({*jobs, *submitted})
-
-    def _type(self, node_id: str, node_type: str, workers: int) -> NodeType:
-        """Return a node type that can hold what is asked for."""
-        kind = self._types.get(node_type)
-        if kind is None:
-            fix = f"There are: {', '.join(self._types)}"
-            raise NodeError(f"node {node_id}: no type {node_type}", fault=NodeFault.OURS, fix=fix)
-        if not 0 < workers <= kind.slots_max:
-            raise NodeError(
-                f"node {node_id}: {workers} workers on type {node_type}",
-                fault=NodeFault.OURS,
-                fix=f"It holds 1 to {kind.slots_max}",
-            )
-        if not NODE_ID.fullmatch(node_id):
-            raise NodeError(f"{node_id!r} cannot name a node", fault=NodeFault.OURS)
-        return kind
 
 
 def _partition(kind: NodeType, partitions: dict[str, Partition]) -> Partition:
