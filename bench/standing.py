@@ -31,15 +31,21 @@ from controller.garbage import set_aside
 from controller.service import BATCH_MAX, Inbox, Letter, Service
 from planner.events import OffersChanged, SubscriptionAdded, UpdateArrived
 from planner.extent import ALWAYS, Box, Extent
-from planner.model import Observations, Subscription, View
+from planner.model import NodeOffer, Observations, Subscription, View
 from planner.scaling.policy import BUILT_IN
 from planner.settings import PlannerSettings
 
 SUBSCRIPTIONS, TASKS, CLIENTS = 100_000, 10_000, 200
 WAITING = 100_000
 LISTING_S = 10.0
+WARM_S = 2.0
+"""Clients that list have connected by then [s]: what is measured is their asking."""
+
 LETTER_S = 0.02
 """A letter comes so often while clients list [s]."""
+
+DURABLE_S_MAX = 60.0
+"""A loop that has not taken a letter in by then never will [s]."""
 
 
 def measure() -> dict[str, float]:
@@ -182,23 +188,23 @@ def _listing(clients: int) -> dict[str, float]:
         loop.start()
         try:
             with running_api(api(door), listener("127.0.0.1", 0), clients + 50) as url:
-                alone = _durable_ms(inbox)
+                alone = durable_ms(inbox, LISTING_S)
                 listing = subprocess.Popen(
                     [sys.executable, "-m", "bench.standing", "clients", url, str(clients)],
                     stdout=subprocess.PIPE,
                 )
                 _warm(url)
                 pauses_ms.clear()
-                beside = _durable_ms(inbox)
+                beside = durable_ms(inbox, LISTING_S)
                 told, _ = listing.communicate(timeout=120.0)
         finally:
             over.set()
             loop.join()
     return {
-        "letter_p99_ms_alone": _p99(alone),
-        "letter_p99_ms_with_clients": _p99(beside),
+        "letter_p99_ms_alone": p99(alone),
+        "letter_p99_ms_with_clients": p99(beside),
         "letter_max_ms_with_clients": max(beside),
-        "loop_pause_p99_ms_with_clients": _p99(pauses_ms),
+        "loop_pause_p99_ms_with_clients": p99(pauses_ms),
         "pages_per_s_to_clients": json.loads(told),
     }
 
@@ -213,26 +219,31 @@ def _filled(service: Service, inbox: Inbox) -> None:
 
 def _warm(url: str) -> None:
     httpx.get(f"{url}/v1/tasks", timeout=60.0).raise_for_status()
-    time.sleep(2.0)
+    time.sleep(WARM_S)
 
 
-def _durable_ms(inbox: Inbox) -> list[float]:
+def durable_ms(inbox: Inbox, span_s: float, offer: NodeOffer = OFFER) -> list[float]:
+    """Return how long each letter took to be durable, of those of so long a time [s]."""
     took: list[float] = []
-    give_up_at = time.perf_counter() + LISTING_S
-    number = 0
+    give_up_at = time.perf_counter() + span_s
     while time.perf_counter() < give_up_at:
-        number += 1
-        settled = threading.Event()
-        event = OffersChanged(at=NOW, offers=(replace(OFFER, boot_s=1.0 + number % 2),))
-        began = time.perf_counter()
-        inbox.post(Letter(event=event, settled=lambda _, done=settled: done.set()))  # type: ignore[misc]
-        settled.wait(60.0)
-        took.append(1e3 * (time.perf_counter() - began))
+        took.append(letter_ms(inbox, replace(offer, boot_s=1.0 + len(took) % 2)))
         time.sleep(LETTER_S)
     return took
 
 
-def _p99(values: list[float]) -> float:
+def letter_ms(inbox: Inbox, offer: NodeOffer) -> float:
+    """Return how long it takes until what is offered is durable [ms]."""
+    settled = threading.Event()
+    event = OffersChanged(at=NOW, offers=(offer,))
+    began = time.perf_counter()
+    inbox.post(Letter(event=event, settled=lambda _: settled.set()))
+    assert settled.wait(DURABLE_S_MAX), "a letter was not taken in"
+    return 1e3 * (time.perf_counter() - began)
+
+
+def p99(values: list[float]) -> float:
+    """Return what one value in a hundred is above."""
     return sorted(values)[int(0.99 * (len(values) - 1))]
 
 

@@ -45,8 +45,25 @@ class Wrong:
     body: str | None = None
 
 
+def options_at(url: str, **given: Any) -> CloudOptions:
+    """Return how a provider reaches a cloud at a URL."""
+    values: dict[str, Any] = {
+        "driver": "openstack",
+        "url": f"{url}/v3",
+        "user": "me",
+        "password": SecretStr(SECRET),
+        "project": "ours",
+        "region": "here",
+        "poll_s": 0.05,
+    }
+    return CloudOptions(**(values | given))
+
+
 class Cloud:
-    """The state: servers, faults to come by "METHOD /path", and what was asked."""
+    """The state: servers, faults to come by "METHOD /path", and what was asked.
+
+    Each answer comes only `answer_s` after its request [s].
+    """
 
     def __init__(self) -> None:
         self.servers: dict[str, dict[str, Any]] = {}
@@ -56,21 +73,14 @@ class Cloud:
         self.logins: list[dict[str, Any]] = []
         self.let_create = threading.Event()
         self.let_create.set()
+        self.answer_s = 0.0
+        self.ending = threading.Event()
         self.lock = threading.Lock()
         self.url = ""
 
     def options(self, **given: Any) -> CloudOptions:
         """Return how a provider reaches it."""
-        values: dict[str, Any] = {
-            "driver": "openstack",
-            "url": f"{self.url}/v3",
-            "user": "me",
-            "password": SecretStr(SECRET),
-            "project": "ours",
-            "region": "here",
-            "poll_s": 0.05,
-        }
-        return CloudOptions(**(values | given))
+        return options_at(self.url, **given)
 
     def create(self, wanted: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
@@ -168,6 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         path = self.path.partition("?")[0]
+        self.cloud.ending.wait(self.cloud.answer_s)
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length) or b"{}")
         if path.endswith("/auth/tokens"):
@@ -239,5 +250,6 @@ def canned_cloud() -> Iterator[Cloud]:
             yield cloud
         finally:
             cloud.let_create.set()
+            cloud.ending.set()
             server.shutdown()
             thread.join()

@@ -33,17 +33,16 @@ def machine_type(size: str, image: str, **given: Any) -> NodeType:
     return NodeType(**(values | given))
 
 
-def cloud_nodes(
+def start_of(
     folder: Path,
     options: CloudOptions,
     *node_types: NodeType,
-    preparation: Preparation | None = None,
     service_id: str = SERVICE_ID,
     orphan_s: float | None = 300.0,
-) -> LibcloudNodes:
-    """Return a provider whose machines need no setting up, unless told how."""
+) -> ProviderStart:
+    """Return what a provider is made from."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    start = ProviderStart(
+    return ProviderStart(
         name="cloud",
         options=options,
         node_types=node_types,
@@ -54,4 +53,15 @@ def cloud_nodes(
         orphan_s=orphan_s,
         service_id=service_id,
     )
+
+
+def cloud_nodes(
+    folder: Path,
+    options: CloudOptions,
+    *node_types: NodeType,
+    preparation: Preparation | None = None,
+    **given: Any,
+) -> LibcloudNodes:
+    """Return a provider whose machines need no setting up, unless told how."""
+    start = start_of(folder, options, *node_types, **given)
     return LibcloudNodes(start, dialect_of(options.driver), preparation or NoPreparation())
