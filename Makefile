@@ -5,6 +5,7 @@ VENV := .venv
 # uv makes and fills the environment where it is on PATH (set UV= to do without), else venv and pip do.
 UV ?= $(shell command -v uv)
 ARGS :=
+JOBS := 2
 
 BIN := $(VENV)/bin
 PRODUCT := planner partitioners sim controller
@@ -24,8 +25,8 @@ env: $(VENV)/.run ## make the environment: then `. .venv/bin/activate`, and `sla
 wheel: $(VENV)/.run ## build dist/slackwater-*.whl, which pip installs anywhere
 	$(BIN)/hatchling build --target wheel
 
-test: $(VENV)/.dev ## run the tests (ARGS="-m slow" for the long campaigns)
-	$(BIN)/pytest $(ARGS)
+test: $(VENV)/.dev ## run the tests, in two processes (JOBS=0 for one)
+	$(BIN)/pytest --numprocesses=$(JOBS) --dist=loadgroup $(ARGS)
 
 check: $(VENV)/.dev lint-playbooks ## format, lint, types and layers, without changing anything
 	$(BIN)/ruff format --check

@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Any
 
 from controller.children import end_with_parent, out_of_reach_of_ctrl_c
+from controller.errors import StorageError
 from planner.model import Product
 
 
@@ -33,13 +34,18 @@ class CombiningPool:
         Modules imported once in the fork server, so that a fresh process combines at once.
     workers_max : int
         Products combined at the same time.
+
+    Raises
+    ------
+    StorageError
+        Where its sockets cannot be made.
     """
 
     def __init__(self, staging: Path, *, preload: Sequence[str] = (), workers_max: int = 1) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(preload))
         with out_of_reach_of_ctrl_c():
-            forkserver.ensure_running()
+            _start_fork_server()
         self.staging = staging
         self._lanes = [_Lane(context, staging) for _ in range(workers_max)]
         self._free: SimpleQueue[_Lane] = SimpleQueue()
@@ -103,3 +109,15 @@ def _begin(scratch: str) -> None:
     """Prepare a fresh process of the pool."""
     end_with_parent()
     tempfile.tempdir = scratch
+
+
+def _start_fork_server() -> None:
+    try:
+        forkserver.ensure_running()
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        raise StorageError(
+            f"no socket can be made below {folder} ({error}); a path of more than some 70"
+            " characters is too long for one",
+            fix="Set TMPDIR to a folder with a shorter path",
+        ) from error

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from planner.durations import RunTimes
-from planner.evidence import Belief, Evidence
+from planner.evidence import NO_EVIDENCE, Belief, Evidence
 from planner.extent import Extent
 from planner.importance import Claim, breadth, order_key, time_range_s
 from planner.lifecycle import PART_LIFE, TASK_LIFE, PartState, TaskState, moved
@@ -84,8 +84,8 @@ class Task:
         [POSIX s]; a deadline of None is best effort.
     reserve_s : float
         Kept back before the deadline for combining and delivering [s].
-    waiting : list of (float, int)
-        Predicted length [s] and position of each waiting part, longest last.
+    waiting : list of int
+        Position of each waiting part, the one predicted to be longest last.
     attempt : int
         Number of the current attempt at combining or delivering; while it rests, of the next.
     combined_s : float
@@ -107,15 +107,15 @@ class Task:
     deadline_at: float | None
     reserve_s: float = 0.0
     state: TaskState = TaskState.CUTTING
-    parts: list[Part] = field(default_factory=list)
-    waiting: list[tuple[float, int]] = field(default_factory=list)
+    parts: tuple[Part, ...] = ()
+    waiting: list[int] = field(default_factory=list)
     unfinished: int = 0
     started: bool = False
     yielding: bool = False
     attempt: int = 0
     combined_s: float = 0.0
     product: Product | None = None
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: Evidence = NO_EVIDENCE
     outrun: float = 0.0
     factor: float = 1.0
     doubt: float = 0.0
@@ -128,7 +128,7 @@ class Task:
     @property
     def work_s(self) -> float:
         """Predicted length of the waiting parts together [reference s]."""
-        return math.fsum(mean_s for mean_s, _ in self.waiting)
+        return math.fsum(self.parts[position].mean_s for position in self.waiting)
 
     def move(self, by: str) -> None:
         """Go one step along `TASK_LIFE`."""
@@ -138,6 +138,10 @@ class Task:
     def dataset(self) -> str:
         """The dataset that it asks for first: of the parts read from it, its evidence tells."""
         return self.selections[0].view.dataset
+
+    def by_length(self, position: int) -> tuple[float, int]:
+        """Return the key that `waiting` is sorted by."""
+        return self.parts[position].mean_s, position
 
     def tells_of(self, part: Part) -> bool:
         """Tell whether its evidence is about a part."""
@@ -171,7 +175,7 @@ class Backlog:
     def __init__(self, settings: PlannerSettings, tasks: Iterable[Task] = ()) -> None:
         self.settings = settings
         self.tasks: dict[str, Task] = {}
-        self._by_subscription: dict[str, dict[str, Task]] = {}
+        self._by_subscription: dict[str, list[Task]] = {}
         for task in tasks:
             self.add(task)
         self._queue_anew()
@@ -184,23 +188,29 @@ class Backlog:
         """Take a task in that is not yet in the queue."""
         assert task.id not in self.tasks
         self.tasks[task.id] = task
-        self._by_subscription.setdefault(task.subscription.id, {})[task.id] = task
+        siblings = self._by_subscription.get(task.subscription.id)
+        if siblings is None:
+            self._by_subscription[task.subscription.id] = [task]
+        else:
+            siblings.append(task)
 
     def of_subscription(self, subscription_id: str) -> list[Task]:
         """Return the open tasks of a subscription, in the order of their arrival."""
-        return list(self._by_subscription.get(subscription_id, {}).values())
+        return list(self._by_subscription.get(subscription_id, ()))
 
     def cut(self, task: Task, specs: Iterable[PartSpec], times: TimesOf) -> None:
         """Give a task its parts and queue them."""
-        task.parts = [
-            Part(
-                id=f"{task.id}/{i}",
-                extent=spec.extent,
-                features=spec.features,
-                selection=spec.selection,
-            )
-            for i, spec in enumerate(specs)
-        ]
+        task.parts = tuple(
+            [
+                Part(
+                    id=f"{task.id}/{i}",
+                    extent=spec.extent,
+                    features=spec.features,
+                    selection=spec.selection,
+                )
+                for i, spec in enumerate(specs)
+            ]
+        )
         task.unfinished = len(task.parts)
         task.move("cut")
         self._estimate(task, times)
@@ -220,11 +230,11 @@ class Backlog:
         if entry is None:
             return None
         task = self.tasks[entry.task_id]
-        return task, task.parts[task.waiting[-1][1]]
+        return task, task.parts[task.waiting[-1]]
 
     def send(self, task: Task, part: Part, node_id: str, at: float) -> None:
         """Note that the next part goes to a node as a new attempt."""
-        _, position = task.waiting.pop()
+        position = task.waiting.pop()
         assert task.parts[position] is part
         part.move("sent")
         part.attempt += 1
@@ -245,7 +255,7 @@ class Backlog:
         part.move(by)
         part.node_id = ""
         if part.state is PartState.WAITING:
-            insort(task.waiting, (part.mean_s, part.position))
+            insort(task.waiting, part.position, key=task.by_length)
             self._requeue(task)
 
     def revise(self, task: Task, times: TimesOf) -> bool:
@@ -283,7 +293,7 @@ class Backlog:
             self.queue.remove(task.id)
         del self.tasks[task.id]
         siblings = self._by_subscription[task.subscription.id]
-        del siblings[task.id]
+        siblings.remove(task)
         if not siblings:
             del self._by_subscription[task.subscription.id]
 
@@ -304,23 +314,22 @@ class Backlog:
                 mean_s *= task.factor if task.tells_of(part) else 1.0
                 part.mean_s = _on_grid(mean_s, LENGTH_GRID_S)
                 part.sd_s = mean_s * of_part.spread.own
-        task.waiting = sorted(
-            (part.mean_s, i) for i, part in enumerate(task.parts) if part.state is PartState.WAITING
-        )
+        waiting = [i for i, part in enumerate(task.parts) if part.state is PartState.WAITING]
+        task.waiting = sorted(waiting, key=task.by_length)
 
     def _enqueue(self, task: Task) -> None:
         claim = _claim(task)
         weights, order = self.settings.weights, self.settings.dispatch.order
-        waiting = [task.parts[i] for _, i in task.waiting]
+        waiting = [task.parts[i] for i in task.waiting]
         self.queue.add(
             Waiting(
                 key=order_key(claim, order, weights),
                 task_id=task.id,
-                due_at=task.due_at,
+                due_at=claim.due_at,
                 parts=len(waiting),
                 mean_s=math.fsum(part.mean_s for part in waiting),
                 variance_s2=math.fsum(part.variance_s2 for part in waiting),
-                longest_s=task.waiting[-1][0],
+                longest_s=waiting[-1].mean_s,
                 priority=task.subscription.priority,
                 doubt=task.doubt,
                 admitted=not task.yielding,
@@ -344,7 +353,7 @@ class Backlog:
             parts=len(task.waiting),
             mean_s=max(0.0, entry.mean_s - sent.mean_s),
             variance_s2=max(0.0, entry.variance_s2 - sent.variance_s2),
-            longest_s=task.waiting[-1][0],
+            longest_s=task.parts[task.waiting[-1]].mean_s,
             doubt=task.doubt,
         )
 

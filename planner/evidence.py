@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 SHARED_MIN, OWN_MIN = 0.02**2, 0.02**2
@@ -123,7 +124,7 @@ class Belief(NamedTuple):
     doubt: float
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What the parts of one task have told so far.
 
@@ -146,12 +147,10 @@ class Evidence:
     log_sum: float = 0.0
     log_square_sum: float = 0.0
 
-    def add(self, ratio: float, level: float = 0.0) -> None:
-        """Take in that a part took so many times its prediction, made at this level."""
+    def and_of(self, ratio: float, level: float = 0.0) -> Evidence:
+        """Return it with that of a part that took so many times its prediction at this level."""
         told = math.log(ratio) + level
-        self.parts += 1
-        self.log_sum += told
-        self.log_square_sum += told**2
+        return Evidence(self.parts + 1, self.log_sum + told, self.log_square_sum + told**2)
 
     def belief(self, spread: Spread, level: float = 0.0, outrun: float = 0.0) -> Belief:
         """Return what is believed of the task's factor.
@@ -165,12 +164,22 @@ class Evidence:
             Some part has run for so many times its prediction, and runs on.
         """
         shared2, own2 = spread.shared2, spread.own2
+        if self.parts == 0 and outrun == 0.0:
+            return _belief_of_nothing(shared2)
         certainty = 1.0 / shared2 + self.parts / own2
         told = (self.log_sum + self.parts * (own2 / 2.0 - level)) / own2
         mean, variance = (told - 0.5) / certainty, 1.0 / certainty
         if outrun > 0.0:
             mean, variance = _beyond(mean, variance, own2, math.log(outrun))
         return Belief(math.exp(mean + variance / 2.0), math.sqrt(math.expm1(variance)))
+
+
+NO_EVIDENCE = Evidence()
+
+
+@lru_cache(maxsize=64)  # one for all tasks that wait, as long as nothing is learned
+def _belief_of_nothing(shared2: float) -> Belief:
+    return Belief(1.0, math.sqrt(math.expm1(shared2)))
 
 
 def _beyond(mean: float, variance: float, own2: float, least: float) -> tuple[float, float]:

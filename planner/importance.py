@@ -122,7 +122,7 @@ def order_key(claim: Claim, order: str, weights: ImportanceWeights) -> Key:
     rank = BEST_EFFORT if math.isinf(claim.due_at) else YIELDING if claim.yielding else ADMITTED
     worth = importance(claim, weights)
     due = 0.0 if rank == BEST_EFFORT else claim.due_at
-    ordinal = float(claim.ordinal)
+    ordinal = claim.ordinal
     match order:
         case "deadline":
             return rank, due, -worth, ordinal

@@ -140,6 +140,7 @@ _TASK = _record(
         "subscription": tuple[int, int],
         "selections": tuple[_SPAN, ...],
         "parts": list[_PART.written],  # type: ignore[name-defined]
+        "waiting": list[tuple[float, int]],
     },
 )
 _fields_of_box, _fields_of_period = attrgetter(*_BOX.names), attrgetter(*_PERIOD.names)
@@ -186,6 +187,7 @@ def _task_record(task: Task, keys: Mapping[str, int]) -> tuple[Any, ...]:
         (each.place, each.updates.after, each.updates.upto) for each in task.selections
     ]
     told["parts"] = [_part_record(part, task.selections) for part in task.parts]
+    told["waiting"] = [task.by_length(position) for position in task.waiting]
     return tuple(told.values())
 
 
@@ -210,6 +212,8 @@ def _first_format(data: bytes) -> Snapshot:
     for row in told["registry"]["rows"].values():
         if not row.pop("paused"):
             del row["covered_to"]
+    for task in told["tasks"]:
+        task["waiting"] = [position for _, position in task["waiting"]]
     snapshot: Snapshot = msgspec.convert(told, Snapshot, str_keys=True)
     return snapshot
 
@@ -250,7 +254,8 @@ class _Reader:
             subscription = self._former[key, version]
         selections = tuple([self._selection(subscription, *each) for each in told["selections"]])
         told["subscription"], told["selections"] = subscription, selections
-        told["parts"] = [self._part(each, selections) for each in told["parts"]]
+        told["parts"] = tuple([self._part(each, selections) for each in told["parts"]])
+        told["waiting"] = [position for _, position in told["waiting"]]
         return Task(**told)
 
     def _selection(

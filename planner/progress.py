@@ -83,7 +83,8 @@ def _learn(task: Task, part: Part, times: RunTimes, read: Features, run_s: float
     news = 1.0
     if task.tells_of(part):
         news = times.spread.news(task.evidence.parts)
-        task.evidence.add(max(run_s, TIME_S_MIN) / times.mean_s(read), task.level(times))
+        ratio = max(run_s, TIME_S_MIN) / times.mean_s(read)
+        task.evidence = task.evidence.and_of(ratio, task.level(times))
         task.outrun = 0.0
     times.learn(read, run_s, news)
 

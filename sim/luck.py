@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from planner.commands import CombineProduct, DeliverProduct, ProvisionNode, RunPart
+from planner.commands import CombineProduct, CutTask, DeliverProduct, ProvisionNode, RunPart
 from planner.events import AnyEvent, TaskCut, TaskRefused
 from planner.model import NodeOffer, PartSpec
 from sim.chance import Chance
@@ -46,9 +46,9 @@ class Luck:
         self._shared: dict[str, float] = {}
         self._nodes = 0
 
-    def cut(self, errand: Errand, at: float) -> TaskCut | TaskRefused:
+    def cut(self, command: CutTask, at: float) -> TaskCut | TaskRefused:
         """Cut as the load does."""
-        return self._load.cut(errand.command, at)
+        return self._load.cut(command, at)
 
     def work_s(self, errand: Errand, position: int) -> float:
         """Return the true length of a part, if nothing goes wrong [reference s]."""

@@ -77,13 +77,11 @@ class Errand:
     ----------
     name : str
         Of its product: the same under every policy.
-    command : CutTask
     parts : tuple of PartSpec
         Empty until it is cut.
     """
 
     name: str
-    command: CutTask
     parts: tuple[PartSpec, ...] = ()
 
 
@@ -98,7 +96,7 @@ class Nature(Protocol):
     def deliveries_max(self) -> int:
         """Products that are delivered at the same time."""
 
-    def cut(self, errand: Errand, at: float) -> TaskCut | TaskRefused:
+    def cut(self, command: CutTask, at: float) -> TaskCut | TaskRefused:
         """Answer `CutTask` at an instant [POSIX s]."""
 
     def attempt(self, errand: Errand, command: RunPart, offer: NodeOffer) -> Attempt:

@@ -65,9 +65,9 @@ class Foreseen:
     combining_max: int = 1
     deliveries_max: int = 4
 
-    def cut(self, errand: Errand, at: float) -> TaskCut:
+    def cut(self, command: CutTask, at: float) -> TaskCut:
         """Answer `CutTask`."""
-        return self.cut_as(errand.command, at)
+        return self.cut_as(command, at)
 
     def attempt(self, errand: Errand, command: RunPart, offer: NodeOffer) -> Attempt:
         """Let a part take its time on a node."""

@@ -129,7 +129,7 @@ class JobsLoad:
                 yield from _opening(job.at)
             while leaving and leaving[0][0] <= job.at:
                 yield _withdrawal(*heapq.heappop(leaving))
-            self._open[f"{job.id}-v1-to-u0"] = job
+            self._open[job.id] = job
             yield SubscriptionAdded(at=job.at, subscription=_wish(job))
             if (after_s := self._withdrawn_after_s(job)) is not None:
                 heapq.heappush(leaving, (job.at + after_s, job.id))
@@ -137,7 +137,7 @@ class JobsLoad:
 
     def cut(self, command: CutTask, at: float) -> TaskCut:
         """Return the parts that the job has."""
-        job = self._open[f"{command.subscription_id}-v1-to-u0"]
+        job = self._open[command.subscription_id]
         parts = tuple(part_of(part_s, job.part_bytes) for part_s in job.parts_s)
         return TaskCut(
             at=at, task_id=command.task_id, parts=parts, partitioner="as given", version="1"
@@ -145,7 +145,7 @@ class JobsLoad:
 
     def run_s(self, name: str, position: int, part: PartSpec) -> float | None:
         """Return how long a part of a job takes, where that is known [reference s]."""
-        true_parts_s = self._open[name].true_parts_s
+        true_parts_s = self._open[_job_id(name)].true_parts_s
         return None if true_parts_s is None else true_parts_s[position]
 
     def predicted_s(self, part: PartSpec) -> float:
@@ -154,11 +154,16 @@ class JobsLoad:
 
     def size_bytes(self, name: str) -> int:
         """Return the size of a job's product [bytes]."""
-        return self._open[name].size_bytes
+        return self._open[_job_id(name)].size_bytes
 
     def ended(self, name: str, at: float) -> Iterable[AnyEvent]:
         """Forget the job: nobody subscribes to it any more."""
-        return (_withdrawal(at, self._open.pop(name).id),)
+        return (_withdrawal(at, self._open.pop(_job_id(name)).id),)
+
+
+def _job_id(name: str) -> str:
+    """Return whose product this is: each job has one, of its only version up to update 0."""
+    return name.removesuffix("-v1-to-u0")
 
 
 def _withdrawal(at: float, job_id: str) -> SubscriptionRemoved:

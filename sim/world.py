@@ -244,14 +244,15 @@ class World:
 
     def _cut(self, command: CutTask) -> None:
         name = product_id(command.subscription_id, command.version, command.selections)
-        self.errands[command.task_id] = Errand(name=name, command=command)
-        self._at(self.now, partial(self._answer_cut, command.task_id))
+        self.errands[command.task_id] = Errand(name=name)
+        self._at(self.now, partial(self._answer_cut, command))
 
-    def _answer_cut(self, task_id: str) -> None:
+    def _answer_cut(self, command: CutTask) -> None:
+        task_id = command.task_id
         errand = self.errands.get(task_id)
         if errand is None:
             return
-        answer = self._nature.cut(errand, self.now)
+        answer = self._nature.cut(command, self.now)
         if isinstance(answer, TaskCut):
             errand.parts = answer.parts
         self._happen(answer)

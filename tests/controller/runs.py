@@ -95,7 +95,7 @@ class Order:
     @property
     def scratch(self) -> Path:
         """Where the run keeps its temporary files."""
-        return self.folder / "tmp"
+        return self.folder / "t"
 
     def command(self) -> list[str]:
         """Write the files and return the command line."""
@@ -117,8 +117,8 @@ class Order:
 
 
 def slackwater(*arguments: str, cwd: Path) -> Ended:
-    """Run a command of slackwater to its end, with its temporary files in the folder ``tmp``."""
-    (cwd / "tmp").mkdir(exist_ok=True)
+    """Run a command of slackwater to its end, with its temporary files in the folder ``t``."""
+    (cwd / "t").mkdir(exist_ok=True)
     done = subprocess.run(
         [COMMAND, *arguments],
         cwd=cwd,
@@ -134,7 +134,7 @@ def slackwater(*arguments: str, cwd: Path) -> Ended:
 
 def environment(folder: Path) -> dict[str, str]:
     """Return ours, with temporary files and state in folders that only the run uses."""
-    own = {"TMPDIR": folder / "tmp", "XDG_STATE_HOME": folder.resolve() / "state"}
+    own = {"TMPDIR": folder / "t", "XDG_STATE_HOME": folder.resolve() / "state"}
     return os.environ | {name: str(place) for name, place in own.items()} | {"COLUMNS": "200"}
 
 

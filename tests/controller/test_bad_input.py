@@ -279,6 +279,15 @@ def test_a_full_destination_fails_the_task_and_leaves_nothing_there(
     assert delivered(small_disk).keys() == PRODUCTS
 
 
+def test_a_path_too_long_for_sockets_is_told(small_archive: DemoArchive, tmp_path: Path) -> None:
+    deep = tmp_path / ("deep" * 25)
+    order = Order(folder=deep, archive=small_archive.folder)
+    ended = order.run()
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1].endswith("Set TMPDIR to a folder with a shorter path")
+    assert "Traceback" not in ended.err
+
+
 def test_usage_that_is_not_understood_ends_in_2(command: Command, wishes: Path) -> None:
     for given, said in (
         (("run", "--archive", "somewhere"), "Missing option '--subscriptions'"),

@@ -40,7 +40,7 @@ def run(example: Path, *more: str) -> Ended:
     """Run the command of the README."""
     (line,) = COMMAND.findall((EXAMPLE / "README.md").read_text())
     ended = slackwater("run", *line.split(), "--json", *more, cwd=example)
-    assert list((example / "tmp").iterdir()) == []
+    assert list((example / "t").iterdir()) == []
     return ended
 
 

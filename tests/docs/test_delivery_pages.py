@@ -43,7 +43,7 @@ def followed(name: str, folder: Path, ours: Mapping[str, str], before: str = "")
     script = [f'slackwater() {{ "{COMMAND}" "$@"; }}', *_COMMAND.findall(text)]
     at = next(i for i, line in enumerate(script) if line.startswith("chmod"))
     script.insert(at, before)
-    (folder / "tmp").mkdir()
+    (folder / "t").mkdir()
     done = subprocess.run(
         ["bash", "-ec", "\n".join(script)],
         cwd=folder,

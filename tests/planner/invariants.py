@@ -28,8 +28,9 @@ def check_task(books: Books, task: Task) -> None:
     assert task.state in OPEN_STATES
     in_state = {state: [p for p in task.parts if p.state is state] for state in PartState}
     waiting = in_state[PartState.WAITING]
-    assert sorted(i for _, i in task.waiting) == [part.position for part in waiting]
-    assert task.waiting == sorted((part.mean_s, part.position) for part in waiting)
+    assert task.waiting == [
+        p.position for p in sorted(waiting, key=lambda p: (p.mean_s, p.position))
+    ]
     assert task.unfinished == len(task.parts) - len(in_state[PartState.FINISHED])
     assert (task.state is TaskState.CUTTING) == (not task.parts)
     assert (task.state is TaskState.RUNNING) == (task.unfinished > 0)
@@ -38,7 +39,7 @@ def check_task(books: Books, task: Task) -> None:
     if entry is not None:
         assert entry.parts == len(waiting)
         assert math.isclose(entry.mean_s, task.work_s, abs_tol=1e-9)
-        assert entry.longest_s == task.waiting[-1][0]
+        assert entry.longest_s == task.parts[task.waiting[-1]].mean_s
         assert entry.due_at == task.due_at
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from planner.commands import RunPart
 from planner.core import Planner
 from planner.events import Ticked
-from planner.evidence import OWN_MAX, OWN_MIN, SHARED_MAX, SHARED_MIN, Evidence, Spread
+from planner.evidence import NO_EVIDENCE, OWN_MAX, OWN_MIN, SHARED_MAX, SHARED_MIN, Evidence, Spread
 from planner.keeping import decode_snapshot, encode_snapshot
 from tests.planner.building import every, feed, finished, node_up, opened, opened_task
 
@@ -22,9 +22,9 @@ FAR_APART = Spread(shared2=0.64, own2=0.01)
 
 
 def told(*ratios: float) -> Evidence:
-    evidence = Evidence()
+    evidence = NO_EVIDENCE
     for ratio in ratios:
-        evidence.add(ratio)
+        evidence = evidence.and_of(ratio)
     return evidence
 
 
@@ -187,13 +187,13 @@ class TestTask:
 def test_predictions_that_were_far_off_are_got_over(off: list[float], parts: int) -> None:
     spread = Spread.supposing(0.5)
     for ratio in off + [1.0] * 400:
-        evidence = Evidence()
+        evidence = NO_EVIDENCE
         for _ in range(parts):
-            evidence.add(ratio)
+            evidence = evidence.and_of(ratio)
         spread.learn(evidence, 0.0)
         assert spread.shared2 <= SHARED_MAX
         assert spread.own2 <= OWN_MAX
-        belief = Evidence().belief(spread)
+        belief = NO_EVIDENCE.belief(spread)
         assert 0.0 < belief.factor < math.inf
         assert belief.doubt < 3.0
     assert spread.shared2 < 0.1

@@ -100,7 +100,7 @@ def test_the_first_run_is_cut_in_balance_and_the_plan_knows_what_it_takes(sky: P
     assert ended.code == Exit.OK, ended.err
     kept = read(Path(ended.result["file"]))
     assert (kept.dataset, kept.application, len(kept.history)) == ("sky", "command", 20)
-    assert list((sky / "tmp").iterdir()) == []
+    assert list((sky / "t").iterdir()) == []
 
     planned = slackwater("plan", *given, cwd=sky)
     told = f"sky is cut and predicted by the calibration of {kept.made_at[:10]}: 20 strata"
