@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PRODUCT := planner partitioners sim controller
 
 .PHONY: help env wheel demo test check format bench soak worker-archive lint-playbooks FORCE \
-    fault-campaign many-pods image-check kill-campaign service-kill-campaign lock clean
+    fault-campaign chaos many-pods image-check kill-campaign service-kill-campaign lock clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -49,6 +49,9 @@ kill-campaign: $(VENV)/.dev ## kill workers at 20 seeded random moments; prints 
 
 service-kill-campaign: $(VENV)/.dev ## kill a service at 100 seeded random moments on each store
 	$(BIN)/pytest tests/controller/test_service_kills.py -m slow --quiet --capture=no $(ARGS)
+
+chaos: $(VENV)/.dev ## strike hosts, API and service in 20 seeded runs on each bed of tests/fleet
+	$(BIN)/pytest tests/fleet/test_chaos.py -m '' --quiet --capture=no $(ARGS)
 
 many-pods: $(VENV)/.dev ## see what 200 pods cost on the control plane of the tests
 	$(BIN)/pytest tests/fleet/pods/test_many.py -m slow --quiet --capture=no $(ARGS)

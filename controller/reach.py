@@ -8,15 +8,21 @@ come from fsspec's configuration (a file or the environment), never from the URL
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from importlib import import_module
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import fsspec.config
 from fsspec.core import url_to_fs
 
 WEBDAV = {"webdav": "http", "webdavs": "https"}
 """Schemes of WebDAV folders, and what they are spoken over."""
+
+WEB = ("http", "https")
+"""Schemes of servers that need not tell what is in a folder."""
 
 TIMEOUT_S = 30.0
 """Of each step over the network to a WebDAV server: they make listings of thousands of files."""
@@ -49,6 +55,34 @@ def reach(url: str) -> tuple[Any, str]:
     except ImportError as error:
         raise ImportError("WebDAV wants the package webdav4: install slackwater[webdav]") from error
     return opened, ""
+
+
+def is_there(url: str) -> bool:
+    """Tell whether the folder of a URL is there, as seen from here.
+
+    A web server need not list its folders, and answers 403 or 404 where files are that it serves;
+    so of one it is enough that it answers.
+
+    Raises
+    ------
+    OSError, ImportError, ValueError
+        It is out of reach, or as `reach`.
+    """
+    if urlsplit(url).scheme in WEB:
+        return _answers(url)
+    files, path = reach(url)
+    return bool(files.exists(path))
+
+
+def _answers(url: str) -> bool:
+    """Return True if a web server answers; what a proxy says of one that does not is raised."""
+    try:
+        urlopen(url, timeout=TIMEOUT_S).close()
+    except HTTPError as answer:
+        answer.close()
+        if answer.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+    return True
 
 
 def _options(scheme: str, host: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from controller.nodes.signals import ENDING, HEARD
 from controller.nodes.ties import LocalTie, Tie
 from controller.ports import NodeState, WorkerConnection
 from controller.processes import ProcessMark, mark
-from controller.reach import reach
+from controller.reach import is_there
 from controller.returning import return_unseen
 from controller.shared_reads import share
 from planner.errors import SlackwaterError
@@ -319,7 +319,7 @@ def end_with(life: int) -> None:
 
 
 def check_reachable(urls: tuple[str, ...]) -> None:
-    """See that each folder is there.
+    """See that each folder is there, or, of a web server, that it answers.
 
     Raises
     ------
@@ -328,8 +328,7 @@ def check_reachable(urls: tuple[str, ...]) -> None:
     """
     for url in urls:
         try:
-            filesystem, path = reach(url)
-            found = filesystem.exists(path)
+            found = is_there(url)
         except (OSError, ValueError, ImportError) as error:
             raise NodeError(f"{url} is out of reach: {error}", fault=NodeFault.OURS) from error
         if not found:

@@ -135,7 +135,12 @@ def slackwater(*arguments: str, cwd: Path) -> Ended:
 def environment(folder: Path) -> dict[str, str]:
     """Return ours, with temporary files and state in folders that only the run uses."""
     own = {"TMPDIR": folder / "t", "XDG_STATE_HOME": folder.resolve() / "state"}
-    return os.environ | {name: str(place) for name, place in own.items()} | {"COLUMNS": "200"}
+    return without_ours() | {name: str(place) for name, place in own.items()} | {"COLUMNS": "200"}
+
+
+def without_ours() -> dict[str, str]:
+    """Return our environment without what only tests are told, which names no setting."""
+    return {k: each for k, each in os.environ.items() if not k.startswith("SLACKWATER_TEST")}
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from controller.serving import STORE_FILE
 from controller.store.listed import TaskRow
 from controller.store.opening import Address, opened
 from controller.store.store import Store
-from tests.controller.runs import COMMAND
+from tests.controller.runs import COMMAND, without_ours
 
 START_S_MAX = 120.0
 """A service starts in some 5 s on an idle machine; other work may go on beside it."""
@@ -48,7 +48,8 @@ class Serving:
     Parameters
     ----------
     folder : Path
-    archive : Path
+    archive : Path or str
+        A folder or a URL.
     wishes : str
         A subscriptions file.
     settings : str
@@ -62,7 +63,7 @@ class Serving:
     """
 
     folder: Path
-    archive: Path
+    archive: Path | str
     wishes: str
     settings: str = ""
     store_url: str = ""
@@ -106,6 +107,7 @@ class Serving:
                     *self.options,
                 ],
                 cwd=self.folder,
+                env=without_ours(),
                 stdout=output,
                 stderr=output,
             )
@@ -188,6 +190,12 @@ class Serving:
         self.look()
         self.process.kill()
         self.process.wait()
+
+    def kill_rest(self) -> None:
+        """Kill all that a killed service has left on this machine."""
+        for each in self.look():
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
 
     def stop(self, patience_s: float = PATIENCE_S) -> int:
         """Ask the service to end, and return its exit code."""

@@ -1,4 +1,4 @@
-"""Hosts that the tests of this folder share."""
+"""Hosts and beds that the tests of this folder share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.fleet.control_plane import control_plane, namespace
 from tests.fleet.hosts import NewHost, hosts_up
+
+__all__ = ["control_plane", "namespace"]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,9 @@ from urllib.parse import SplitResult, urlsplit
 
 ANSWER_S_MAX = 120.0
 
+OF_A_CONNECTION = frozenset(("connection", "content-length", "keep-alive", "transfer-encoding"))
+"""Headers that say how an answer comes, not what it is."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
@@ -49,13 +52,17 @@ class Fault:
 
 @dataclass(slots=True, kw_only=True)
 class FaultyApi:
-    """The server, and what goes wrong next."""
+    """The server, and what goes wrong next.
+
+    What an answer names that is `renamed` gets its other name: an address that stands in front.
+    """
 
     port: int
     faults: list[Fault] = field(default_factory=list)
     met: list[str] = field(default_factory=list)
     ending: threading.Event = field(default_factory=threading.Event)
     asking: list[http.client.HTTPConnection] = field(default_factory=list)
+    renamed: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -96,13 +103,10 @@ class Handler(BaseHTTPRequestHandler):
                 asking.close()
             self._fail(fault)
 
-    do_GET = do_POST = do_PATCH = do_DELETE = serve
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = serve
 
     def _ask(self, body: bytes) -> tuple[http.client.HTTPConnection, Any]:
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        host, port = self.target.hostname or "", self.target.port
-        asking = http.client.HTTPSConnection(host, port, timeout=ANSWER_S_MAX, context=context)
+        asking = connection(self.target)
         headers = {key: each for key, each in self.headers.items() if key != "Host"}
         self.api.asking.append(asking)
         asking.request(self.command, self.path, body or None, headers)
@@ -114,18 +118,31 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
             return
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.getheader("Content-Type") or "")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in OF_A_CONNECTION:
+                self.send_header(name, value)
+        if self._is_bare(answer.status):
+            self.end_headers()
+        else:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self._pass_on(answer)
+        answer.close()
+        asking.close()
+
+    def _is_bare(self, status: int) -> bool:
+        return status in (204, 304) or self.command == "HEAD"
+
+    def _pass_on(self, answer: Any) -> None:
         try:
-            while piece := answer.read1(65536):
+            while piece := answer.read() if self.api.renamed else answer.read1(65536):
+                for name, other in self.api.renamed.items():
+                    piece = piece.replace(name, other)
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             self.wfile.write(b"0\r\n\r\n")
         except (OSError, ValueError, http.client.HTTPException):
             self.close_connection = True
-        answer.close()
-        asking.close()
 
     def _fail(self, fault: Fault) -> None:
         self.close_connection = True
@@ -140,6 +157,16 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(told.encode())
 
 
+def connection(target: SplitResult) -> http.client.HTTPConnection:
+    """Return a connection to the API itself."""
+    host, port = target.hostname or "", target.port
+    if target.scheme == "http":
+        return http.client.HTTPConnection(host, port, timeout=ANSWER_S_MAX)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, port, timeout=ANSWER_S_MAX, context=context)
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = False
     block_on_close = True
@@ -149,9 +176,9 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def faulty_api(server: str) -> Iterator[FaultyApi]:
-    """Stand before an API server for as long as the block lasts."""
-    api = FaultyApi(port=0)
+def faulty_api(server: str, faults: list[Fault] | None = None) -> Iterator[FaultyApi]:
+    """Stand before an API server for as long as the block lasts; several may share their faults."""
+    api = FaultyApi(port=0, faults=[] if faults is None else faults)
     handler = type("Here", (Handler,), {"api": api, "target": urlsplit(server)})
     with Server(("127.0.0.1", 0), handler) as standing:
         api.port = standing.server_address[1]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,6 +100,16 @@ class Host:
             if line.startswith(f"{number}: "):
                 return line.split()[1].partition("@")[0]
         raise AssertionError(told)
+
+
+def signalled(network: str, name: str) -> None:
+    """Send a signal to all processes of a host, also to those that they start meanwhile."""
+    told: set[str] = set()
+    while fresh := set(run("ip", "netns", "pids", network).decode().split()) - told:
+        for pid in fresh:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.Signals[f"SIG{name}"])
+        told |= fresh
 
 
 def run(*words: str, limit_s: float = COMMAND_S_MAX) -> bytes:

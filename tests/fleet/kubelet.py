@@ -70,6 +70,10 @@ class Running:
     def namespace(self) -> str:
         return str(self.raw["metadata"]["namespace"])
 
+    @property
+    def machine(self) -> str:
+        return str(self.raw["spec"]["nodeName"])
+
     def inner_pid(self) -> int | None:
         """Return the process that is the first one in the pod's own count of processes."""
         if self.process is None:
@@ -114,8 +118,8 @@ class Kubelet:
             "pods": str(pods_max),
             "ephemeral-storage": "1Ti",
         }
-        self.deaf = False
-        """Machines that do not answer: nothing is done any more."""
+        self.silent: set[str] = set()
+        """Machines that do not answer: nothing is done there any more, until they are not."""
         self.pods: dict[str, Running] = {}
         self._events: queue.SimpleQueue[dict[str, Any] | Callable[[], None]] = queue.SimpleQueue()
         self._closing = threading.Event()
@@ -154,6 +158,12 @@ class Kubelet:
         """End a pod as a machine does that is short of something."""
         self._events.put(lambda: self._end(self.of(name), 137, "Error", evicted=why))
 
+    def crash(self, machine: str) -> None:
+        """Have a machine lose its power: its pods' processes die, and nobody tells of it."""
+        self.silent.add(machine)
+        for pod in [each for each in self.pods.values() if each.machine == machine]:
+            self._kill(pod)
+
     # --- what machines do
 
     def _beat(self) -> None:
@@ -175,7 +185,7 @@ class Kubelet:
                 "conditions": [ready],
             }
         }
-        for name in self._machines:
+        for name in self._machines.keys() - self.silent:
             self._core.patch_node_status(name, body)
 
     def _follow(self) -> None:
@@ -201,12 +211,11 @@ class Kubelet:
             try:
                 if event is not None:
                     self._act(event)
-                if self.deaf:
-                    continue
                 if time.monotonic() >= self._next_beat:
                     self._beat()
                 for pod in list(self.pods.values()):
-                    self._look(pod)
+                    if pod.machine not in self.silent:
+                        self._look(pod)
             except (ApiException, urllib3.exceptions.HTTPError):
                 self._closing.wait(0.2)  # The API server is away: the next round tries again.
 
@@ -219,7 +228,10 @@ class Kubelet:
             return
         known = self.pods.get(raw["metadata"]["uid"])
         if event["type"] == "DELETED":
-            if known:
+            if known and known.machine in self.silent:
+                known.raw = raw
+                raw["metadata"].setdefault("deletionTimestamp", "by force")  # It sees that later.
+            elif known:
                 self._kill(known)
                 del self.pods[known.uid]
         elif known is None and raw.get("status", {}).get("phase") in (None, "Pending"):
@@ -227,7 +239,7 @@ class Kubelet:
             self.pods[raw["metadata"]["uid"]] = Running(raw=raw, folder=folder)
         elif known is not None:
             known.raw = raw
-            for name in known.secrets:
+            for name in known.secrets if known.machine not in self.silent else ():
                 with contextlib.suppress(ApiException):
                     self._write_secret(known, name)
 

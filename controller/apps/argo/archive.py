@@ -10,8 +10,8 @@ import gzip
 import io
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
@@ -185,8 +185,13 @@ class Archive:
             names = self._file_names(place)
         return tuple(name for name in names if "index" in name and name.endswith(INDEX_ENDINGS))
 
-    def assure_presence(self) -> None:
+    def assure_presence(self, known: Iterable[str]) -> None:
         """Make sure that the archive is still there: it had an index when it was opened.
+
+        Parameters
+        ----------
+        known : iterable of str
+            Names that indexes have: web servers need not list what they serve.
 
         Raises
         ------
@@ -196,6 +201,8 @@ class Archive:
         try:
             names = self.index_names()
         except ArchiveError as error:
+            if self._has_any(known):
+                return
             raise ArchiveError(error.what, fix=error.fix, retry=True) from error
         if not names:
             raise ArchiveError(
@@ -203,6 +210,11 @@ class Archive:
                 fix="It may be away: see that its folder is mounted",
                 retry=True,
             )
+
+    def _has_any(self, names: Iterable[str]) -> bool:
+        with suppress(*_UNREADABLE):
+            return any(self.filesystem.exists(self._index_place(name)) for name in names)
+        return False
 
     @contextmanager
     def open_index(self, name: str) -> Iterator[IO[bytes]]:

@@ -7,7 +7,8 @@ from itertools import product
 
 import numpy as np
 
-from controller.apps.argo.archive import open_archive
+from controller.apps.argo.archive import MissingFile, open_archive
+from controller.apps.argo.catalogue import INDEX_NAMES
 from controller.apps.argo.columns import Column, column_names, stacked
 from controller.apps.argo.derived.catalogue import names_in
 from controller.apps.argo.derived.protocol import DerivedParameter
@@ -35,6 +36,8 @@ EPOCH_D = 7305
 
 INDEX_PRECISION = (1.0, 0.001, 0.001)
 """How exact an index is: to the second and the thousandth of a degree [s, deg, deg]."""
+
+INDEXES = tuple(name for names in INDEX_NAMES.values() for name in names)
 
 _NUDGES = np.array(list(product((-1, 0, 1), repeat=3))) * INDEX_PRECISION
 
@@ -66,14 +69,26 @@ def extract(order: ExtractOrder) -> Fragment:
     )
     for file in order.files:
         try:
-            gathering.take(file, reader)
+            _take(file, gathering, reader)
         except (ArchiveError, UnreadableProfile) as error:
             gathering.leave_out(file, str(error))
     if gathering.left_out:
         # Bad files are left out; an archive that went away must not make a product full of holes.
-        archive.assure_presence()
+        archive.assure_presence(INDEXES)
     fragment = write_fragment(order.fragment_url, gathering.harvest())
     return replace(fragment, shared=reader.spared)
+
+
+def _take(file: SourceFile, gathering: _Gathering, reader: Reader) -> None:
+    """Read a file and keep what is wanted; once more, if the archive may have been away."""
+    try:
+        gathering.take(file, reader)
+    except MissingFile:
+        raise
+    except ArchiveError:
+        # Not the file's fault where a host was cut off meanwhile.
+        reader.archive.assure_presence(INDEXES)
+        gathering.take(file, reader)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Real servers on loopback that an archive is followed behind."""
+"""Real servers, on loopback unless told, that an archive is followed behind."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Manner:
 
 
 class _WebServer(ThreadingHTTPServer):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str) -> None:
         self.folder = folder
         self.manner = Manner()
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__((host, 0), _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -82,12 +82,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def web_server(folder: Path) -> Iterator[tuple[str, Manner]]:
+def web_server(folder: Path, host: str = "127.0.0.1") -> Iterator[tuple[str, Manner]]:
     """Serve the files of a folder, with conditions, and without listings as many mirrors do."""
-    with _WebServer(folder) as server:
+    with _WebServer(folder, host) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}", server.manner
+            yield f"http://{host}:{server.server_port}", server.manner
         finally:
             server.shutdown()
 

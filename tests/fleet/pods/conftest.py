@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.fleet.control_plane import ControlPlane, control_plane, namespace
+from tests.fleet.control_plane import ControlPlane
 from tests.fleet.kubelet import PAUSE, Kubelet, machines
 from tests.fleet.pods.starting import node_type, pod_nodes
-
-__all__ = ["control_plane", "namespace"]
 
 Make = Callable[..., Any]
 

@@ -162,7 +162,7 @@ def test_a_pod_on_a_machine_that_does_not_answer_is_struck_out(
     nodes = make(grace_s=1.0)
     nodes.create("n1", "small", 1)
     until_runs(nodes, "n1")
-    kubelet.deaf = True
+    kubelet.silent.add("machine-0")
     assert nodes.delete("n1") is False
     assert until_broken(nodes, "n1") == "its pod was told to end"
     until("it is struck out", lambda: nodes.delete("n1"))

@@ -6,9 +6,12 @@ import hashlib
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from fsspec import register_implementation
+from fsspec.implementations.local import LocalFileSystem
 
 from controller.apps.argo.extract import extract
 from controller.apps.argo.fragment import Harvest, read_fragment
@@ -30,6 +33,7 @@ from tests.argo_files import (
     measuring,
     path_of,
 )
+from tests.controller.sources.servers import web_server
 
 DAY_S = (25000.5 - 7305) * 86400
 """When `a_cast` was taken [POSIX s]."""
@@ -250,3 +254,40 @@ def test_a_fragment_that_is_not_what_was_reported_is_refused(tmp_path: Path, cha
         read_fragment(fragment)
     assert not caught.value.retry
     assert str(place) in str(caught.value)
+
+
+class AwayAtFirst(LocalFileSystem):  # type: ignore[misc]
+    """A folder whose first read breaks, as on a host whose link is down for a moment."""
+
+    protocol = "away-at-first"
+    faults: ClassVar[list[OSError]] = []
+
+    def cat_file(self, path: str, *given: object, **options: object) -> bytes:
+        if self.faults:
+            raise self.faults.pop()
+        return bytes(super().cat_file(path, *given, **options))
+
+
+def test_a_file_that_could_not_be_read_for_a_moment_is_no_hole(tmp_path: Path) -> None:
+    register_implementation("away-at-first", AwayAtFirst, clobber=True)
+    address, files = archive_of(tmp_path / "archive", [a_cast(), a_cast(cycle=2)])
+    in_peace = extracted(address, files, tmp_path / "peace.npz")
+    AwayAtFirst.faults.append(OSError("no route to host"))
+    disturbed = extracted(
+        ArchiveAddress(url=f"away-at-first://{address.url}"), files, tmp_path / "f.npz"
+    )
+    assert AwayAtFirst.faults == []
+    assert disturbed.sha256 == in_peace.sha256
+
+
+def test_a_missing_file_of_a_server_that_lists_none_is_left_out(tmp_path: Path) -> None:
+    address, files = archive_of(tmp_path / "archive", [a_cast()])
+    missing = listed(["x/missing.nc"])
+    with web_server(Path(address.url)) as (url, _):
+        fragment = extracted(ArchiveAddress(url=url), [*files, *missing], tmp_path / "f.npz")
+        assert fragment.left_out == 1
+        for index in Path(address.url).glob("*index*"):
+            index.unlink()
+        with pytest.raises(ArchiveError, match="is not there, or not to be seen") as told:
+            extracted(ArchiveAddress(url=url), missing, tmp_path / "f.npz")
+    assert told.value.retry
