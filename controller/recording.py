@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from controller.clock import now
 from controller.errors import StorageError
-from controller.garbage import no_search, set_aside
+from controller.garbage import no_search, search
 from controller.listing import PLACES_PER_STEP, Listing, Step
 from controller.outbox import Outbox, is_wanted, key_of
 from controller.store.database import Row
@@ -37,7 +37,7 @@ NODES_LISTED_MAX = 100_000
 """Standing nodes that are read back: more than any provider gives us."""
 
 FRESH_MAX = 10_000
-"""Events and commands that are searched for garbage again and again: some tens of milliseconds."""
+"""Events and commands after which garbage is searched for: some milliseconds' work."""
 
 MESSAGES_KEPT_S = 30 * 86400.0
 """A message that comes again within this time [s] changes nothing; senders try for days at most."""
@@ -183,7 +183,7 @@ class Recorder:
         self._fresh += len(steps) + len(taken.opened)
         if self._fresh >= FRESH_MAX:
             self._fresh = 0
-            set_aside()
+            search()
 
     def keep_snapshot(self, snapshot: Snapshot, seq: int) -> None:
         """Keep the state after a step, from which the next restart begins."""
@@ -193,7 +193,7 @@ class Recorder:
     def kept(self, seq: int) -> None:
         """Note that somebody has kept a snapshot of the state after a step."""
         self.snapshot_seq = seq
-        set_aside()
+        search()
 
     def tidy(self, planner: Planner) -> None:
         """Drop what is of no use any more: commands of nodes that are gone, very old messages."""

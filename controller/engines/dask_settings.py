@@ -6,6 +6,10 @@ import logging
 
 import dask
 
+MESSAGES_KEPT = 10
+"""Messages that Dask keeps of each connection, and of each topic, for whoever debugs it: it would
+keep 1,000 of up to a megabyte each, with all that a part is to read."""
+
 SETTINGS: dict[str, object] = {
     # The planner counts attempts; a part that takes its worker down must not take the next one too.
     "distributed.scheduler.allowed-failures": 0,
@@ -34,6 +38,7 @@ SETTINGS: dict[str, object] = {
     "distributed.worker.resources": {},
     # A batch of orders with thousands of file names each is no mistake.
     "distributed.admin.large-graph-warning-threshold": "1GB",
+    "distributed.admin.low-level-log-length": MESSAGES_KEPT,
 }
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed.batched import BatchedSend
 
+from controller.engines import dask_settings
 from planner.events import AttemptLost, NodeReady, PartFailed, PartFinished
 from planner.model import Fragment
 from tests.controller.engines import works
@@ -160,3 +163,11 @@ def test_the_number_of_joined_workers_is_told_once_per_change(carrier: Carrier) 
     carrier.inbox.ready(node_id, 0)
     told = [event for event in carrier.inbox.seen if isinstance(event, NodeReady)]
     assert [event.workers for event in told if event.node_id == node_id] == [1, 2, 1, 0]
+
+
+def test_few_messages_are_kept_of_what_was_sent() -> None:
+    async def kept_max() -> int | None:
+        return BatchedSend(interval="2 ms").recent_message_log.maxlen
+
+    dask_settings.apply()
+    assert asyncio.run(kept_max()) == dask_settings.MESSAGES_KEPT
