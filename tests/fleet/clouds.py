@@ -1,9 +1,13 @@
-"""Providers of machines for the tests, on whichever bed."""
+"""Clouds that tests make machines on, and providers of them, on whichever bed or cloud."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from controller.nodes.libcloud import LibcloudNodes
 from controller.nodes.libcloud_dialects import dialect_of
@@ -65,3 +69,49 @@ def cloud_nodes(
     """Return a provider whose machines need no setting up, unless told how."""
     start = start_of(folder, options, *node_types, **given)
     return LibcloudNodes(start, dialect_of(options.driver), preparation or NoPreparation())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """A cloud under test.
+
+    Parameters
+    ----------
+    login : mapping
+        Options by which it is reached.
+    size, image : str
+        What machines are made of there.
+    network : mapping
+        Options that say which network they are in, or that one is made for them.
+    wait_s_max : float
+        How long one thing may take there [s].
+    mark : str
+        The service whose machines the tests make.
+    is_bed : bool
+        It is there for the tests alone.
+    """
+
+    login: Mapping[str, Any]
+    size: str
+    image: str
+    network: Mapping[str, Any]
+    wait_s_max: float
+    mark: str = SERVICE_ID
+    is_bed: bool = True
+
+    def options(self, **given: Any) -> CloudOptions:
+        """Return how it is reached, but for what is given."""
+        return CloudOptions(**{**self.login, **given})
+
+    def nodes(
+        self, folder: Path, *, size: str = "", image: str = "", nodes_max: int = 2, **given: Any
+    ) -> LibcloudNodes:
+        """Return a provider of one node type."""
+        kind = machine_type(size or self.size, image or self.image, nodes_max=nodes_max)
+        return cloud_nodes(folder, self.options(**given), kind, service_id=self.mark)
+
+    def bed(self) -> Cloud:
+        """Return this, if it may be filled and broken; skip the test if it is somebody's own."""
+        if not self.is_bed:
+            pytest.skip("it fills or breaks what is there, so it wants the bed")
+        return self

@@ -51,6 +51,7 @@ class ControlPlane:
 
     run: Path
     stopped: list[tuple[list[str], str]] = field(default_factory=list)
+    clients: list[Any] = field(default_factory=list)
 
     @property
     def admin(self) -> str:
@@ -69,7 +70,13 @@ class ControlPlane:
         settings = kubernetes.client.Configuration()
         kubernetes.config.load_kube_config(kubeconfig or self.admin, client_configuration=settings)
         settings.retries = False
-        return kubernetes.client.ApiClient(settings)
+        self.clients.append(kubernetes.client.ApiClient(settings))
+        return self.clients[-1]
+
+    def close(self) -> None:
+        """Let go of all connections that were made for tests."""
+        while self.clients:
+            self.clients.pop().close()
 
     @property
     def core(self) -> Any:
@@ -115,8 +122,8 @@ class ControlPlane:
         until("the API server is ready", self.ready)
 
     def ready(self) -> bool:
-        with contextlib.suppress(Exception):
-            told = self.client().call_api(
+        with contextlib.suppress(Exception), self.client() as asking:
+            told = asking.call_api(
                 "GET", f"{self.server}/readyz", {"Authorization": "Bearer admintok"}
             )
             return bool(told.read() == b"ok")
@@ -186,6 +193,7 @@ def control_plane() -> Iterator[ControlPlane]:
             until("the API server is ready", bed.ready)
             yield bed
         finally:
+            bed.close()
             _script("control-plane.sh", "stop", wait_s_max=START_S_MAX)
             for child in _CHILDREN:
                 child.kill()

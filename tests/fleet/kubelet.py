@@ -108,8 +108,8 @@ class Kubelet:
         pods_max: int = 250,
     ) -> None:
         # Any: what it is given is as the API has it, not the client's models.
-        self._core = cast("Any", client.CoreV1Api(bed.client()))
-        self._watching = cast("Any", client.CoreV1Api(bed.client()))
+        self._clients = (bed.client(), bed.client())
+        self._core, self._watching = (cast("Any", client.CoreV1Api(c)) for c in self._clients)
         self._folder = folder
         self._machines = machines
         self._capacity = {
@@ -145,6 +145,8 @@ class Kubelet:
         for name in self._machines:
             with contextlib.suppress(ApiException):
                 self._core.delete_node(name)
+        for each in self._clients:
+            each.close()
 
     def of(self, name: str) -> Running:
         """Return a pod by its name."""
@@ -196,10 +198,11 @@ class Kubelet:
                     watch=True, timeout_seconds=5, _preload_content=False, _request_timeout=20
                 )
                 rest = b""
-                for piece in answer.stream(amt=None, decode_content=False):
-                    *lines, rest = (rest + piece).split(b"\n")
-                    for line in filter(None, lines):
-                        self._events.put(json.loads(line))
+                with contextlib.closing(answer):
+                    for piece in answer.stream(amt=None, decode_content=False):
+                        *lines, rest = (rest + piece).split(b"\n")
+                        for line in filter(None, lines):
+                            self._events.put(json.loads(line))
             except (ApiException, urllib3.exceptions.HTTPError):
                 self._closing.wait(0.2)
 

@@ -1,4 +1,4 @@
-"""Libcloud's provider against the protocol of EC2."""
+"""Libcloud's provider against the protocol of EC2, or one's own account where that is asked for."""
 
 from __future__ import annotations
 
@@ -8,59 +8,45 @@ from typing import Any
 
 import pytest
 from libcloud.compute.drivers.ec2 import EC2Connection
-from pydantic import SecretStr
 
 from controller.errors import NodeError, NodeFault
-from controller.nodes.libcloud import LibcloudNodes
 from controller.nodes.libcloud_access import login_of
-from controller.nodes.libcloud_options import CloudOptions
 from controller.nodes.testing import check_node_provider
-from tests.fleet.clouds import cloud_nodes, machine_type
-from tests.fleet.ec2 import ec2
-
-IMAGE = "ami-12c6146b"  # One that moto begins with.
+from tests.fleet.clouds import Cloud
+from tests.fleet.ec2 import an_ec2
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with ec2(tmp_path_factory.mktemp("ec2")) as url:
-        yield url
+def cloud(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cloud]:
+    with an_ec2(request.config, tmp_path_factory.mktemp("ec2")) as cloud:
+        yield cloud
 
 
-def options(url: str, **given: Any) -> CloudOptions:
-    values: dict[str, Any] = {
-        "driver": "ec2",
-        "url": url,
-        "user": "AKIAEXAMPLE",
-        "password": SecretStr("sesame"),
-        "region": "eu-west-1",
-        "poll_s": 0.2,
-    }
-    return CloudOptions(**(values | given))
-
-
-def nodes(
-    folder: Path, url: str, size: str = "t2.micro", image: str = IMAGE, **given: Any
-) -> LibcloudNodes:
-    return cloud_nodes(folder, options(url, **given), machine_type(size, image))
-
-
-def test_the_contract(tmp_path: Path, url: str) -> None:
-    provider = nodes(tmp_path, url)
-    check_node_provider(provider, reopen=lambda: nodes(tmp_path, url))
-    provider.create("n1", "small", 1)
-    provider.close(end=True)
-    assert nodes(tmp_path, url).list_nodes() == ()
+@pytest.mark.timeout(1800)  # Instances of one's own account may take minutes each.
+def test_the_contract(tmp_path: Path, cloud: Cloud) -> None:
+    provider = cloud.nodes(tmp_path, **cloud.network)
+    try:
+        check_node_provider(
+            provider,
+            reopen=lambda: cloud.nodes(tmp_path, **cloud.network),
+            wait_s_max=cloud.wait_s_max,
+        )
+        provider.create("n1", "small", 1)
+    finally:
+        provider.close(end=True)
+    assert cloud.nodes(tmp_path).list_nodes() == ()
 
 
 @pytest.mark.parametrize(
     ("size", "image", "says"),
-    [("t2.nano-not", IMAGE, "no size 't2.nano-not'"), ("t2.micro", "ami-0", "no image 'ami-0'")],
+    [("t2.nano-not", "", "no size 't2.nano-not'"), ("", "ami-0", "no image 'ami-0'")],
 )
 def test_what_a_cloud_does_not_have_is_named(
-    tmp_path: Path, url: str, size: str, image: str, says: str
+    tmp_path: Path, cloud: Cloud, size: str, image: str, says: str
 ) -> None:
-    provider = nodes(tmp_path, url, size, image)
+    provider = cloud.nodes(tmp_path, size=size, image=image)
     for call in (provider.describe, lambda: provider.create("n1", "small", 1)):
         with pytest.raises(NodeError, match=says) as caught:
             call()
@@ -68,9 +54,10 @@ def test_what_a_cloud_does_not_have_is_named(
 
 
 def test_groups_of_a_subnet_are_asked_for_by_id(
-    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    driver = login_of("cloud", options(url)).new_driver()
+    bed = cloud.bed()
+    driver = login_of("cloud", bed.options()).new_driver()
     other = driver.ex_create_network("10.9.0.0/16")
     subnet = driver.ex_list_subnets()[0]
     vpc_id = subnet.extra["vpc_id"]
@@ -85,7 +72,7 @@ def test_groups_of_a_subnet_are_asked_for_by_id(
         return send(connection, action, params=params, **more)
 
     monkeypatch.setattr(EC2Connection, "request", noted)
-    provider = nodes(tmp_path, url, network=subnet.id, security_groups=("nodes",))
+    provider = bed.nodes(tmp_path, network=subnet.id, security_groups=("nodes",))
     try:
         for node_id in ("n1", "n2"):
             provider.create(node_id, "small", 1)
@@ -100,7 +87,7 @@ def test_groups_of_a_subnet_are_asked_for_by_id(
         assert found == {ours}
     finally:
         provider.close(end=True)
-    missing = nodes(tmp_path, url, network=subnet.id, security_groups=("nobodys",))
+    missing = bed.nodes(tmp_path, network=subnet.id, security_groups=("nobodys",))
     with pytest.raises(NodeError, match=f"no security group 'nobodys' in {vpc_id}") as caught:
         missing.create("n3", "small", 1)
     assert caught.value.fault is NodeFault.OURS

@@ -10,6 +10,7 @@ from controller.nodes.kubernetes_options import KubernetesNodeOptions, Kubernete
 from controller.nodes.plugins import NodeType, ProviderStart
 from tests.fleet.pods.papers import Papers
 
+SERVICE_ID = "a-service"
 SIZE = {"cpu": 0.1, "memory_mb": 16.0}
 
 
@@ -32,7 +33,11 @@ def node_type(size: dict[str, Any] | None = None, **said: Any) -> NodeType:
 
 
 def start_of(
-    folder: Path, options: dict[str, Any], kind: NodeType, connection: Any = None
+    folder: Path,
+    options: dict[str, Any],
+    kind: NodeType,
+    connection: Any = None,
+    mark: str = SERVICE_ID,
 ) -> ProviderStart:
     """Return what a provider of one node type is started with."""
     return ProviderStart(
@@ -44,12 +49,16 @@ def start_of(
         reachable_urls=(),
         preload=(),
         orphan_s=300.0,
-        service_id="a-service",
+        service_id=mark,
     )
 
 
 def pod_nodes(
-    folder: Path, kind: NodeType | None = None, connection: Any = None, **options: Any
+    folder: Path,
+    kind: NodeType | None = None,
+    connection: Any = None,
+    mark: str = SERVICE_ID,
+    **options: Any,
 ) -> KubernetesNodes:
     """Return a provider of one node type."""
-    return KubernetesNodes(start_of(folder, options, kind or node_type(), connection))
+    return KubernetesNodes(start_of(folder, options, kind or node_type(), connection, mark))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from distributed.comm.core import CommClosedError, connect
 
-from controller.engines.connection import DaskConnection, RenewableSecurity
+from controller.engines.connection import DaskConnection, Listening, RenewableSecurity
 from controller.engines.dask import DaskEngine
 from controller.errors import NodeError
 from controller.nodes.kubernetes_pod import STATE
@@ -23,8 +23,8 @@ from tests.controller.engines.carrier import held, work
 from tests.controller.engines.inbox import Inbox
 from tests.controller.runs import COMMAND
 from tests.fleet.control_plane import until
-from tests.fleet.kubelet import ROOT, SLACKWATER, Kubelet
-from tests.fleet.pods.conftest import Cluster, Make
+from tests.fleet.kubelet import ROOT, SLACKWATER
+from tests.fleet.pods.conftest import Api, Cluster, Make
 
 IMAGE: dict[str, Any] = {
     "image": SLACKWATER,
@@ -39,10 +39,17 @@ def inbox() -> Inbox:
 
 
 @pytest.fixture
-def engine(inbox: Inbox, tmp_path: Path) -> Iterator[DaskEngine]:
-    """An engine on loopback: pods of the test's machines are in its network."""
+def engine(api: Api, inbox: Inbox, tmp_path: Path) -> Iterator[DaskEngine]:
+    """An engine that pods reach: on loopback, for those of the bed's machines."""
+    if not api.address:
+        pytest.skip("SLACKWATER_TEST_ADDRESS does not say where pods reach this machine")
     (tmp_path / "fragments").mkdir()
-    engine = DaskEngine(inbox.put, folder=tmp_path / "engine", fragments=tmp_path / "fragments")
+    engine = DaskEngine(
+        inbox.put,
+        folder=tmp_path / "engine",
+        fragments=tmp_path / "fragments",
+        listening=Listening(host=api.address),
+    )
     yield engine
     engine.close(end=True)
 
@@ -81,17 +88,13 @@ def phases(cluster: Cluster, since: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def secrets(cluster: Cluster) -> list[str]:
-    """Return the join folders that the cluster has."""
-    found = cluster.core.list_namespaced_secret(cluster.namespace).items
-    return [each.metadata.name for each in found if each.type == "Opaque"]
-
-
 @pytest.fixture
-def nodes(make: Make, kubelet: Kubelet, engine: DaskEngine) -> Any:
-    return make(connection=engine.connection, **IMAGE)
+def nodes(make: Make, api: Api, places: None, engine: DaskEngine) -> Any:
+    """A provider whose pods are workers; an image of one's own needs no telling how."""
+    return make(connection=engine.connection, **(IMAGE if api.bed else {"command": ()}))
 
 
+@pytest.mark.usefixtures("kubelet")
 def test_a_pod_joins_works_grows_drains_and_is_let_in_no_more(
     nodes: Any, cluster: Cluster, engine: DaskEngine, inbox: Inbox, tmp_path: Path
 ) -> None:
@@ -99,7 +102,7 @@ def test_a_pod_joins_works_grows_drains_and_is_let_in_no_more(
     nodes.create("n1", "small", 1)
     inbox.ready("n1", 1)
     (pod,) = cluster.pods()
-    assert secrets(cluster) == [pod]
+    assert cluster.secrets() == [pod]
     volumes = tmp_path / "kubelet" / pod
 
     target = tmp_path / "fragments" / "p1.a1.npz"
@@ -126,7 +129,7 @@ def test_a_pod_joins_works_grows_drains_and_is_let_in_no_more(
     assert isinstance(done, PartFinished), done
     until("the pod is gone", lambda: nodes.delete("n1"))
     assert phases(cluster, since) == ["Pending", "Running", "Succeeded", "DELETED"]
-    until("the cluster has collected its Secret", lambda: not secrets(cluster))
+    until("the cluster has collected its Secret", lambda: not cluster.secrets())
 
     until("its credentials are refused", lambda: not answered(kept))
     with pytest.raises(NodeError, match="n1 was removed"):
@@ -135,7 +138,12 @@ def test_a_pod_joins_works_grows_drains_and_is_let_in_no_more(
 
 
 def test_the_contract_holds_with_an_engine_too(
-    nodes: Any, engine: DaskEngine, inbox: Inbox
+    nodes: Any, api: Api, engine: DaskEngine, inbox: Inbox
 ) -> None:
-    levels = [Level.JOIN, Level.DRAIN]
-    check_node_provider(nodes, engine=engine, events=inbox.queue, levels=levels)
+    check_node_provider(
+        nodes,
+        engine=engine,
+        events=inbox.queue,
+        levels=[Level.JOIN, Level.DRAIN],
+        wait_s_max=api.wait_s_max,
+    )
