@@ -145,7 +145,7 @@ class Datasets(Mapping[str, Dataset]):
             Opening(
                 alias=alias,
                 settings=said,
-                archive=archive,
+                archive=_as_seen_elsewhere(archive),
                 read_latency_s=common_s if own_s is None else own_s,
                 fragments_url=self._places.fragments_url,
                 staging_url=self._places.staging_url,
@@ -154,3 +154,8 @@ class Datasets(Mapping[str, Dataset]):
                 limits=self._places.limits,
             )
         )
+
+
+def _as_seen_elsewhere(archive: str) -> str:
+    """Return an archive's address so that it means the same in any process's working folder."""
+    return archive if "://" in archive else str(Path(archive).expanduser().absolute())

@@ -17,11 +17,14 @@ from pathlib import Path
 STEP_S_MAX = 900.0
 """The slowest step fetches and installs all wheels [s]."""
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What an engine finds programs by where an image says nothing."""
+
 INSIDE = """
 mount --bind "$2" "$1/build/offline"
 mount -t proc proc "$1/proc"
 mount --bind /dev "$1/dev"
-exec chroot "$1" setpriv --reuid "$4" --regid "$4" --clear-groups sh -ec "cd $3; $5"
+exec chroot "$1" env PATH="$6" setpriv --reuid "$4" --regid "$4" --clear-groups sh -ec "cd $3; $5"
 """
 
 
@@ -139,15 +142,17 @@ class Build:
     def run(self, stage: str, command: str, *, user: int = 0) -> str:
         """Run a command in the root of a stage and return what it prints."""
         root = self.root(stage)
-        path = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+        environment = dict(self.environment[stage])
+        path = environment.pop("PATH", PATH)  # The image's own need not find what enters it.
         offline = root / "build" / "offline"
         offline.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(
             [
                 *("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", INSIDE),
                 *("sh", str(root), str(self._wheels), self._workdir[stage], str(user), command),
+                path,
             ],
-            env=path | {"DEBIAN_FRONTEND": "noninteractive"} | self.environment[stage],
+            env={"PATH": PATH, "DEBIAN_FRONTEND": "noninteractive"} | environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

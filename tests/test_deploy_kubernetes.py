@@ -11,6 +11,7 @@ import yaml
 
 from controller.config.settings import Settings, read_settings
 from controller.nodes.kubernetes_pod import pod_body, pod_type
+from controller.nodes.libcloud import END_S_MAX
 from controller.nodes.opening import node_type
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
@@ -123,7 +124,7 @@ def test_ports_are_the_same_everywhere() -> None:
 
 def test_the_cluster_waits_longer_than_the_service_drains() -> None:
     drain_s = Settings().service.drain_s_max
-    assert pod()["terminationGracePeriodSeconds"] > 2 * drain_s
+    assert pod()["terminationGracePeriodSeconds"] > drain_s + END_S_MAX
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any
 
 from pydantic import ValidationError
@@ -35,6 +36,7 @@ from controller.nodes.kubernetes_pod import (
     selector,
     service_label,
 )
+from controller.nodes.kubernetes_quota import left
 from controller.nodes.kubernetes_reading import (
     NODE_LABEL,
     SERVICE_LABEL,
@@ -62,6 +64,9 @@ remove them."""
 CALLS_MAX = 4
 """So many requests at a time are no burden to an API server [count], and three nodes are being made
 while one look is taken."""
+
+QUOTAS_MAX = 100
+"""So many ResourceQuotas of a namespace are looked at [count]; there are one or two."""
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +100,8 @@ class KubernetesNodes:
         self._caller = Caller(access, call_s_max=self._options.call_s_max)
         self._watching = Caller(access, call_s_max=self._options.call_s_max)
         self._watch = PodWatch(self._watching, self._options.namespace, selector(start.service_id))
+        self._lock = Lock()
+        self._making: dict[str, str] = {}
         self._owner: dict[str, Any] | None = None
         self._told_at: dict[str, float] = {}
         self._renew_at = time.monotonic() + RENEW_S
@@ -106,16 +113,24 @@ class KubernetesNodes:
     def describe(self) -> tuple[NodeOffer, ...]:
         """Return the node types that can be created, and how many more of each.
 
-        What a ResourceQuota leaves of them is not asked: it is told when it refuses one.
-
         Raises
         ------
         NodeError
-            As `list_nodes`.
+            As `list_nodes`, or what ResourceQuotas leave cannot be asked.
         """
         standing = Counter(pod.node_type for pod, _ in self._watch.pods().values())
-        types = self._types.values()
-        return tuple(each.offer(each.nodes_max - standing[each.name]) for each in types)
+        quotas = self._quotas()
+        return tuple(
+            each.offer(
+                int(
+                    min(
+                        each.nodes_max - standing[each.name],
+                        left(quotas, pod_type(each, self._options).resources()),
+                    )
+                )
+            )
+            for each in self._types.values()
+        )
 
     def create(self, node_id: str, node_type: str, workers: int) -> None:
         """Begin to create a node; one that stands already under this id is left as it is.
@@ -128,16 +143,12 @@ class KubernetesNodes:
             id is being deleted, or the server is away or busy (retry).
         """
         kind = type_that_holds(self._types, node_id, node_type, workers, ids=POD_NODE_ID)
-        pods = self._watch.pods()
-        if node_id in pods:
-            self._refuse_leaving(pods[node_id][0])
-        elif sum(pod.node_type == node_type for pod, _ in pods.values()) >= kind.nodes_max:
-            raise NodeError(
-                f"node {node_id}: {kind.nodes_max} nodes of type {node_type} stand already",
-                fault=NodeFault.QUOTA,
-                fix="Raise its nodes_max, or wait until one is removed",
-            )
-        raw = self._pod(node_id, workers, pod_type(kind, self._options))
+        self._reserve(node_id, kind)
+        try:
+            raw = self._pod(node_id, workers, pod_type(kind, self._options))
+        finally:
+            with self._lock:
+                self._making.pop(node_id, None)
         self._bring_secret(raw, workers, kind)
 
     def resize(self, node_id: str, workers: int) -> None:
@@ -239,6 +250,18 @@ class KubernetesNodes:
         except NodeError as error:
             _log.warning("provider %s: nodes may be left: %s", self.name, error)
 
+    def _quotas(self) -> list[dict[str, Any]]:
+        """Return the ResourceQuotas of the namespace; none where we may not see them."""
+        quotas, namespace = self._api.list_namespaced_resource_quota, self._options.namespace
+        try:
+            told = self._caller.call("list quotas", quotas, namespace, limit=QUOTAS_MAX)
+        except NodeError as error:
+            if error.fault is not NodeFault.CREDENTIALS:
+                raise
+            _log.info("provider %s: a quota is told only when it refuses: %s", self.name, error)
+            return []
+        return list(told.get("items") or [])
+
     @property
     def _api(self) -> Any:
         return self._caller.api
@@ -247,6 +270,30 @@ class KubernetesNodes:
         """Call the API of our namespace, with a name or a body first."""
         name, *body = given
         return self._caller.call(what, request, name, self._options.namespace, *body, **options)
+
+    def _reserve(self, node_id: str, kind: NodeType) -> None:
+        """Take a place for a pod, which counts until the watch knows that pod.
+
+        Raises
+        ------
+        NodeError
+            As many as may stand already, or are being made (quota); one of this id is being
+            deleted (retry).
+        """
+        self._watch.pods()  # The first look waits, which nobody else has to.
+        with self._lock:
+            pods = self._watch.pods()
+            if node_id in pods:
+                self._refuse_leaving(pods[node_id][0])
+                return
+            standing = {n: pod.node_type for n, (pod, _) in pods.items()} | self._making
+            if list(standing.values()).count(kind.name) >= kind.nodes_max:
+                raise NodeError(
+                    f"node {node_id}: {kind.nodes_max} nodes of type {kind.name} stand already",
+                    fault=NodeFault.QUOTA,
+                    fix="Raise its nodes_max, or wait until one is removed",
+                )
+            self._making[node_id] = kind.name
 
     def _refuse_leaving(self, pod: Pod) -> None:
         if pod.leaving:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from controller.errors import NodeError, NodeFault
 from controller.nodes.asking import type_that_holds
 from controller.nodes.libcloud_access import login_of
 from controller.nodes.libcloud_account import PAUSE_FACTOR, PAUSE_S, TRIES_MAX, Account
+from controller.nodes.libcloud_asked import AskedMachines
 from controller.nodes.libcloud_ground import Ground
 from controller.nodes.libcloud_machines import (
     PREFIX,
@@ -41,9 +41,6 @@ from controller.nodes.libcloud_setup import Preparation, RunningHost, Setups
 from controller.nodes.plugins import NodeType, ProviderStart
 from controller.ports import NodeListing, NodeState
 from planner.model import NodeOffer
-
-LAG_S = 30.0
-"""A machine that was made may be missing from a cloud's listing for so long [s]."""
 
 SIZES_S = 3600.0
 """Sizes and images are looked up again after this time [s]."""
@@ -68,15 +65,6 @@ class Model:
     size: Any
     image: Any
     known_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A machine that was asked for and is not listed yet."""
-
-    node_type: str
-    workers: int
-    asked_at: float
 
 
 class LibcloudNodes:
@@ -108,7 +96,7 @@ class LibcloudNodes:
         self._setups = Setups(preparation)
         self._lock = Lock()
         self._models: dict[str, Model] = {}
-        self._asked: dict[str, Asked] = {}
+        self._asked = AskedMachines()
         self._seen_at: dict[str, float] = {}
         self._resized: dict[str, int] = {}
 
@@ -126,7 +114,8 @@ class LibcloudNodes:
             The cloud is out of reach (retry) or lets us not in (credentials), or a size, an image
             or a network is none of its own (ours).
         """
-        standing = self._standing(self._machines())
+        began = time.monotonic()
+        standing = self._asked.standing(_types(self._machines()), began)
         room = self.account.read("ask for its limits", self._dialect.room)
         return tuple(
             each.offer(
@@ -146,20 +135,18 @@ class LibcloudNodes:
             us not in (credentials), is away or busy, or one of this id is being deleted (retry).
         """
         kind = type_that_holds(self._types, node_id, node_type, workers)
+        began = time.monotonic()
         machines = self._machines()
         if self._stands(node_id, machines):
             return
-        if self._standing(machines)[node_type] >= kind.nodes_max:
-            raise NodeError(
-                f"node {node_id}: {kind.nodes_max} nodes of type {node_type} stand already",
-                fault=NodeFault.QUOTA,
-                fix="Raise its nodes_max, or wait until one is removed",
-            )
-        self._make(node_id, self._order(node_id, kind, workers))
-        with self._lock:
-            self._asked[node_id] = Asked(
-                node_type=node_type, workers=workers, asked_at=time.monotonic()
-            )
+        if not self._asked.reserve(node_id, kind, workers, _types(machines), began):
+            return
+        try:
+            self._make(node_id, self._order(node_id, kind, workers))
+        except NodeError:
+            self._asked.forget(node_id)
+            raise
+        self._asked.made(node_id)
 
     def resize(self, node_id: str, workers: int) -> None:
         """Make a standing node hold this many workers.
@@ -191,9 +178,7 @@ class LibcloudNodes:
         now = time.monotonic()
         with self._lock:
             self._seen_at = {each: self._seen_at.get(each, now) for each in machines}
-            asked = {n: each for n, each in self._asked.items() if n not in machines}
-            self._asked = {n: each for n, each in asked.items() if now - each.asked_at < LAG_S}
-            missing = dict(self._asked)
+        missing = self._asked.see(machines)
         self._settle(machines)
         self._setups.renew(list(machines))
         self._setups.see([host for each in machines.values() if (host := self._host(each))])
@@ -217,19 +202,17 @@ class LibcloudNodes:
         NodeError
             The cloud is out of reach (retry), or lets us not (credentials).
         """
-        with self._lock:
-            asked = self._asked.get(node_id)
+        is_awaited = self._asked.is_awaited(node_id)
         doubles = [each for each in self._all_machines() if each.node_id == node_id]
         if not doubles:
-            if asked is not None and time.monotonic() - asked.asked_at < LAG_S:
+            if is_awaited:
                 return False  # It was made, and is not listed yet.
             self._forget(node_id)
             return True
         for machine in doubles:
             if machine.state is not MachineState.LEAVING:
                 self._destroy(machine)
-        with self._lock:
-            self._asked.pop(node_id, None)
+        self._asked.forget(node_id)
         return False
 
     def close(self, *, end: bool | None = None) -> None:
@@ -292,12 +275,7 @@ class LibcloudNodes:
             raise NodeError(
                 f"node {node_id} is being deleted", fault=NodeFault.RETRY, fix="Give it another id"
             )
-        return machine is not None or node_id in self._asked
-
-    def _standing(self, machines: Mapping[str, Machine]) -> Counter[str]:
-        with self._lock:
-            asked = [each.node_type for n, each in self._asked.items() if n not in machines]
-        return Counter([*(each.node_type for each in machines.values()), *asked])
+        return machine is not None
 
     def _make(self, node_id: str, order: Order) -> None:
         """Ask for a machine until it is known to be made, or not to be had."""
@@ -477,7 +455,11 @@ class LibcloudNodes:
 
     def _forget(self, node_id: str) -> None:
         self._setups.forget(node_id)
+        self._asked.forget(node_id)
         with self._lock:
-            self._asked.pop(node_id, None)
             self._seen_at.pop(node_id, None)
             self._resized.pop(node_id, None)
+
+
+def _types(machines: Mapping[str, Machine]) -> dict[str, str]:
+    return {node_id: each.node_type for node_id, each in machines.items()}

@@ -35,6 +35,16 @@ TEXTS: tuple[tuple[re.Pattern[str], NodeFault], ...] = tuple(
 )
 """What texts tell where a status alone does not, the first that fits counts."""
 
+CODES: dict[str, NodeFault] = {
+    "InsufficientInstanceCapacity": NodeFault.CAPACITY,
+    "InsufficientHostCapacity": NodeFault.CAPACITY,
+    "InsufficientFreeAddressesInSubnet": NodeFault.CAPACITY,
+    "SpotMaxPriceTooLow": NodeFault.CAPACITY,
+    "MaxSpotInstanceCountExceeded": NodeFault.QUOTA,
+    "RequestExpired": NodeFault.CREDENTIALS,
+}
+"""What EC2's codes mean where neither their status nor a text says so: a full cloud is a 500."""
+
 STATUSES: dict[int, NodeFault] = {
     400: NodeFault.OURS,
     401: NodeFault.CREDENTIALS,
@@ -65,6 +75,7 @@ FIXES_BY_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"multiple possible networks", re.IGNORECASE),
         "The project has several networks: name one in the provider's option network",
     ),
+    (re.compile(r"RequestExpired"), "Set this machine's clock right: it is minutes off"),
 )
 """What helps where a text tells more than the kind of fault; the first that fits counts."""
 
@@ -134,8 +145,11 @@ def _of_libcloud(error: LibcloudError) -> Refusal:
 
 
 def _of_status(code: int, words: str) -> NodeFault:
+    by_code = CODES.get(words.partition(":")[0])
     by_text = _of_text(words) if code in JUDGED_BY_TEXT else None
-    return by_text or STATUSES.get(code, NodeFault.RETRY if code >= 500 else NodeFault.OURS)
+    return (
+        by_code or by_text or STATUSES.get(code, NodeFault.RETRY if code >= 500 else NodeFault.OURS)
+    )
 
 
 def _of_text(words: str) -> NodeFault | None:

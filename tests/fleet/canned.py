@@ -76,6 +76,8 @@ class Cloud:
         self.answer_s = 0.0
         self.ending = threading.Event()
         self.lock = threading.Lock()
+        self.away = False
+        """All is answered by 503, as by a proxy whose cloud is down."""
         self.url = ""
 
     def options(self, **given: Any) -> CloudOptions:
@@ -189,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         if asked == "POST /servers":
             assert self.cloud.let_create.wait(NEVER_S_MAX)
         faults = self.cloud.wrong[asked]
-        wrong = faults.popleft() if faults else None
+        wrong = faults.popleft() if faults else Wrong(status=503) if self.cloud.away else None
         if wrong is None or wrong.after:
             status, answer = self.cloud.answer(self.command, path, body)
         if wrong is not None:

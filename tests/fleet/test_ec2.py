@@ -14,6 +14,10 @@ from controller.nodes.libcloud_access import login_of
 from controller.nodes.testing import check_node_provider
 from tests.fleet.clouds import Cloud
 from tests.fleet.ec2 import an_ec2
+from tests.fleet.faulty_ec2 import faulty_ec2
+
+CAPACITY, QUOTA, CREDENTIALS = NodeFault.CAPACITY, NodeFault.QUOTA, NodeFault.CREDENTIALS
+RETRY, OURS = NodeFault.RETRY, NodeFault.OURS
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +95,48 @@ def test_groups_of_a_subnet_are_asked_for_by_id(
     with pytest.raises(NodeError, match=f"no security group 'nobodys' in {vpc_id}") as caught:
         missing.create("n3", "small", 1)
     assert caught.value.fault is NodeFault.OURS
+
+
+ERRORS = (
+    ((500, "InsufficientInstanceCapacity", "We do not have sufficient capacity"), CAPACITY),
+    ((400, "InsufficientFreeAddressesInSubnet", "There are not enough addresses"), CAPACITY),
+    ((400, "SpotMaxPriceTooLow", "Your Spot request price is lower than the minimum"), CAPACITY),
+    ((400, "InstanceLimitExceeded", "Your quota allows for 0 more instances"), QUOTA),
+    ((400, "VcpuLimitExceeded", "You have requested more vCPU capacity than your limit"), QUOTA),
+    ((400, "MaxSpotInstanceCountExceeded", "Max spot instance count exceeded"), QUOTA),
+    ((401, "AuthFailure", "AWS was not able to validate the credentials"), CREDENTIALS),
+    ((403, "UnauthorizedOperation", "You are not authorized"), CREDENTIALS),
+    ((400, "RequestExpired", "Request has expired"), CREDENTIALS),
+    ((503, "RequestLimitExceeded", "Request limit exceeded."), RETRY),
+    ((500, "InternalError", "An internal error has occurred"), RETRY),
+    ((400, "InvalidParameterValue", "Invalid value for instanceType"), OURS),
+)
+
+
+@pytest.mark.parametrize(("error", "fault"), ERRORS, ids=[error[1] for error, _ in ERRORS])
+def test_a_refusal_of_an_instance_is_told_as_what_it_is(
+    tmp_path: Path, cloud: Cloud, error: tuple[int, str, str], fault: NodeFault
+) -> None:
+    with faulty_ec2(cloud.bed().login["url"]) as api:
+        api.wrong["RunInstances"].extend([error] * 3)
+        provider = cloud.nodes(tmp_path, url=api.url)
+        with pytest.raises(NodeError, match=error[2]) as caught:
+            provider.create("n1", "small", 1)
+        assert caught.value.fault is fault
+        assert provider.list_nodes() == ()
+        assert len(api.wrong["RunInstances"]) == (0 if fault is RETRY else 2)
+
+
+def test_an_instance_that_is_gone_needs_no_end(tmp_path: Path, cloud: Cloud) -> None:
+    with faulty_ec2(cloud.bed().login["url"]) as api:
+        provider = cloud.nodes(tmp_path, url=api.url)
+        provider.create("n1", "small", 1)
+        gone = (400, "InvalidInstanceID.NotFound", "The instance ID 'i-1' does not exist")
+        api.wrong["TerminateInstances"].append(gone)
+        assert provider.delete("n1") is False
+        api.wrong["CreateTags"].append(gone)
+        with pytest.raises(NodeError) as caught:
+            provider.resize("n1", 2)
+        assert caught.value.fault is NodeFault.GONE
+        provider.close(end=True)
+    assert cloud.nodes(tmp_path).list_nodes() == ()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from controller.errors import NodeError, NodeFault
-from controller.nodes import libcloud_setup
+from controller.nodes import libcloud, libcloud_account, libcloud_setup
 from controller.nodes.keeper import NodeKeeper
 from controller.nodes.libcloud import LibcloudNodes
 from controller.nodes.libcloud_access import login_of
@@ -38,8 +40,8 @@ def nodes(cloud: Cloud, tmp_path: Path) -> LibcloudNodes:
     return provider(cloud, tmp_path)
 
 
-def provider(cloud: Cloud, folder: Path, **given: Any) -> LibcloudNodes:
-    kind = machine_type("m1.tiny", "debian", nodes_max=60)
+def provider(cloud: Cloud, folder: Path, *, nodes_max: int = 60, **given: Any) -> LibcloudNodes:
+    kind = machine_type("m1.tiny", "debian", nodes_max=nodes_max)
     return cloud_nodes(folder, cloud.options(**given), kind)
 
 
@@ -175,6 +177,73 @@ def test_fifty_creations_on_a_slow_cloud_keep_nobody(cloud: Cloud, nodes: Libclo
         inbox.next(lambda event: isinstance(event, NodeRemoved))
     assert cloud.servers == {}
     keeper.close()
+
+
+def refused(create: Future[None]) -> NodeFault | None:
+    error = create.exception(WAIT_S_MAX)
+    assert error is None or isinstance(error, NodeError)
+    return error.fault if error else None
+
+
+def test_creations_at_the_same_time_are_no_more_than_may_stand(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    nodes = provider(cloud, tmp_path, nodes_max=2)
+    cloud.let_create.clear()
+    with ThreadPoolExecutor(4) as lanes:
+        asked = [lanes.submit(nodes.create, f"n{number}", "small", 1) for number in range(4)]
+        # Two are refused while the others are still being made.
+        assert all(each.exception() for each in islice(as_completed(asked, WAIT_S_MAX), 2))
+        assert not cloud.servers
+        cloud.let_create.set()
+        faults = [refused(each) for each in asked]
+    assert sorted(map(str, faults)) == ["None", "None", "quota", "quota"]
+    assert len(cloud.servers) == 2
+
+
+def test_a_creation_that_fails_gives_its_place_up(cloud: Cloud, tmp_path: Path) -> None:
+    nodes = provider(cloud, tmp_path, nodes_max=1)
+    cloud.wrong[CREATE].append(Wrong(status=400, text="Invalid key_name provided"))
+    with pytest.raises(NodeError):
+        nodes.create("n1", "small", 1)
+    nodes.create("n2", "small", 1)
+    assert [each.node_id for each in nodes.list_nodes()] == ["n2"]
+
+
+OUTAGE_LOOKS = 120
+"""Looks of ten minutes, with the pause of five seconds that is the settings' default."""
+
+
+def test_ten_minutes_without_the_api_lose_no_node_and_no_removal(
+    cloud: Cloud, nodes: LibcloudNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (libcloud, libcloud_account):
+        monkeypatch.setattr(module, "PAUSE_S", 0.001)
+    inbox = Inbox()
+    for node_id in ("n1", "n2"):
+        nodes.create(node_id, "small", 1)
+    keeper = NodeKeeper(nodes, inbox.put)
+    keeper.expect(["n1", "n2"], [])
+    cloud.away = True
+    since = len(cloud.asked)
+    keeper.carry_out(RemoveNode(node_id="n2", reason=""))
+    keeper.carry_out(ProvisionNode(node_id="n3", node_type="small", workers=1, reason=""))
+    told = inbox.next(lambda event: isinstance(event, NodeRefused))
+    assert isinstance(told, NodeRefused)
+    assert told.retry
+    give_up_at = time.monotonic() + WAIT_S_MAX
+    while len(cloud.asked) < since + OUTAGE_LOOKS * libcloud_account.TRIES_MAX:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+    cloud.away = False
+    inbox.next(lambda event: isinstance(event, NodeRemoved) and event.node_id == "n2")
+    keeper.carry_out(ProvisionNode(node_id="n4", node_type="small", workers=1, reason=""))
+    while len(cloud.servers) != 2:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+    keeper.close()
+    assert not any(isinstance(event, NodeLost) for event in inbox.rest())
+    assert sorted(each.node_id for each in nodes.list_nodes()) == ["n1", "n4"]
 
 
 def test_what_a_killed_service_asked_for_is_swept_by_the_next(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from controller.config.commands import CommandSettings
 from controller.config.settings import ARGO_DOI, DatasetSettings, Settings
 from controller.datasets import Datasets, Places
@@ -53,3 +55,18 @@ def test_sources_keep_what_they_told_below_their_aliases(tmp_path: Path) -> None
 
     again = opened({ARGO_DOI: 1, QUAKES: 1})
     assert [again[name].source.look() for name in (ARGO_DOI, QUAKES)] == [None, None]
+
+
+def test_an_archive_named_from_here_means_the_same_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = make_archive(tmp_path / "archive", profiles=150, seed=11)
+    monkeypatch.chdir(tmp_path)
+    places = Places(
+        archive="archive",
+        fragments_url=str(tmp_path / "fragments"),
+        staging_url=str(tmp_path / "staging"),
+    )
+    datasets = Datasets(Settings(), places)
+    datasets.application(ARGO_DOI)
+    assert datasets[ARGO_DOI].archive == str(archive.folder)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ import pytest
 from controller.errors import NodeError, NodeFault
 from controller.nodes.keeper import NodeKeeper
 from controller.ports import NodeListing, NodeState
-from planner.commands import ProvisionNode
-from planner.events import AnyEvent, NodeRefused
+from planner.commands import ProvisionNode, RemoveNode
+from planner.events import AnyEvent, NodeRefused, NodeRemoved
 from tests.fleet.control_plane import until
 from tests.fleet.faulty_api import Fault, faulty_api
 from tests.fleet.kubelet import Kubelet, machines
@@ -110,9 +111,11 @@ def test_a_quota_is_a_quota(make: Make, kubelet: Kubelet, cluster: Cluster) -> N
         lambda: (get("few", cluster.namespace).status.used or {}).get("pods") == "0",
     )
     nodes = make()
+    assert [each.nodes_max for each in nodes.describe()] == [1]
     nodes.create("n1", "small", 1)
     error = refusal(lambda: nodes.create("n2", "small", 1))
     assert error.fault is NodeFault.QUOTA
+    until("it is described", lambda: nodes.describe()[0].nodes_max == 0)
     assert "exceeded quota" in str(error)
     assert listed(nodes, "n2") is None
 
@@ -210,6 +213,30 @@ def test_an_api_that_is_away_is_worth_another_try_and_loses_nothing(
     assert cluster.pods() == []
 
 
+def test_a_long_time_without_the_api_loses_no_node(
+    make: Make, kubelet: Kubelet, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.nodes.kubernetes_watch.STALE_S_MAX", 0.5)
+    nodes = make(call_s_max=2.0)
+    nodes.create("n1", "small", 1)
+    until_runs(nodes, "n1")
+    told: queue.SimpleQueue[AnyEvent] = queue.SimpleQueue()
+    keeper = NodeKeeper(nodes, told.put, poll_s=0.02)
+    keeper.expect(["n1"], [])
+    cluster.bed.stop()
+    # What is known is too old to be believed from now on, look after look.
+    until("nothing is believed any more", lambda: not quietly(lambda: bool(nodes.list_nodes())))
+    for _ in range(100):
+        assert refusal(nodes.list_nodes).fault is NodeFault.RETRY
+        time.sleep(0.02)
+    keeper.carry_out(RemoveNode(node_id="n1", reason=""))
+    cluster.bed.start()
+    removed = told.get(timeout=60)
+    assert isinstance(removed, NodeRemoved), removed
+    keeper.close()
+    assert cluster.pods() == []
+
+
 def quietly(look: Callable[[], bool]) -> bool:
     """Return what a look says, False while it cannot be made."""
     try:
@@ -268,6 +295,21 @@ def test_a_slow_api_holds_up_no_listing(make: Make, cluster: Cluster, tmp_path: 
         for _ in range(100):
             nodes.list_nodes()
         assert time.monotonic() - began < 1.0
+        nodes.close()
+
+
+def test_creations_at_the_same_time_are_no_more_than_may_stand(
+    make: Make, cluster: Cluster
+) -> None:
+    with faulty_api(cluster.bed.server) as api:
+        nodes = make(kubeconfig=cluster.kubeconfig(api.url))
+        assert nodes.list_nodes() == ()
+        api.faults = [Fault(method="POST", path="/pods", delay_s=2.0, times=4)]
+        with ThreadPoolExecutor(4) as lanes:
+            asked = [lanes.submit(nodes.create, f"n{number}", "small", 1) for number in range(4)]
+        errors = [error for each in asked if (error := each.exception())]
+        assert [getattr(error, "fault", error) for error in errors] == [NodeFault.QUOTA] * 2
+        assert len(cluster.pods()) == 2
         nodes.close()
 
 

@@ -26,6 +26,7 @@ REQUESTS = {
     ("secrets", "create"): "create secret",
     ("secrets", "patch"): "patch secret",
     ("configmaps", "get"): "get configmap",
+    ("resourcequotas", "list"): "list quotas",
 }
 
 
