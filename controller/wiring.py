@@ -13,6 +13,7 @@ from controller.authority import Authority
 from controller.build import BUILD
 from controller.clock import now
 from controller.combining import CombiningPool
+from controller.config.providers import HERE
 from controller.config.settings import DeliverySettings, EngineSettings, Settings
 from controller.cutting import CuttingProcess
 from controller.delivery import read_options
@@ -22,8 +23,9 @@ from controller.engines.connection import Listening
 from controller.engines.dask import DaskEngine
 from controller.errors import NodeError, NodeFault
 from controller.history import Histories
+from controller.nodes.home import claim_home
 from controller.nodes.keeper import NodeKeeper
-from controller.nodes.opening import Ground, open_providers, service_id
+from controller.nodes.opening import IDENTITY, Ground, open_providers, service_id
 from controller.nodes.several import Heard, SeveralProviders
 from controller.ports import Dataset, Report
 from controller.service import Inbox, JournalFile, Service, Watch
@@ -90,6 +92,7 @@ def hands(
     At the end nothing is left running, unless engine and nodes `outlive` the block: then they are
     found again in the folders, or end by themselves when nobody comes.
     """
+    mark = _mark_of_nodes(settings, folders.parent, outlive=outlive)
     with ExitStack() as ends:
         hung = _HungWorkers()
         far = settings.service.fragments_url if outlive else ""
@@ -116,7 +119,7 @@ def hands(
                 reachable_urls=(*_urls_elsewhere(datasets), *((far,) if far else ())),
                 preload=tuple(dict.fromkeys(a.extract.__module__ for a in applications.values())),
                 orphan_s=orphan_s,
-                service_id=service_id(folders.parent),
+                service_id=mark,
             ),
         )
         hung.nodes = nodes
@@ -192,6 +195,14 @@ def destinations_of(settings: DeliverySettings, *roots: str) -> Destinations:
         hosts=settings.hosts,
         options=read_options(settings.options_file) if settings.options_file else {},
     )
+
+
+def _mark_of_nodes(settings: Settings, folder: Path, *, outlive: bool) -> str:
+    """Return what marks our nodes, once it is clear that no copy of the folder has it, too."""
+    mark = service_id(folder)
+    if outlive and any(each.provider != HERE for each in settings.nodes.values()):
+        claim_home(folder, folder / IDENTITY)
+    return mark
 
 
 def listening(settings: EngineSettings) -> Listening:
