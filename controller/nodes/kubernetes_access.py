@@ -38,6 +38,9 @@ PAUSE_S_MIN, PAUSE_S_MAX = 0.2, 10.0
 AGAIN = frozenset({0, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed; 0 is no answer at all."""
 
+UNKNOWN = 401
+"""Status for who shows no credentials, or none that are good any more."""
+
 ANSWER_BYTES_MAX = 32 * 2**20
 """An answer longer than this is none of ours: a page of pods has 2 to 5 MB at most."""
 
@@ -109,7 +112,7 @@ class Caller:
     Parameters
     ----------
     access : Access
-        Is used at the first call.
+        Is used at the first call, and again after its credentials were refused.
     call_s_max : float
         An answer that takes longer is given up [s].
 
@@ -176,15 +179,23 @@ class Caller:
         try:
             return request(*arguments, _preload_content=False, **options)
         except ApiException as error:
+            if error.status == UNKNOWN:
+                self._log_in_anew()
             raise Refused.of(error) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Refused(0, f"the API server is out of reach: {error}") from error
 
     def close(self) -> None:
-        """Wait for no repetition any more."""
+        """Wait for no repetition any more, and let go of all connections."""
         self._closing.set()
-        if self._api is not None:
-            self._api.api_client.rest_client.close()
+        self._log_in_anew()
+
+    def _log_in_anew(self) -> None:
+        """Read the credentials again at the next call: they may have been renewed."""
+        with self._lock:
+            api, self._api = self._api, None
+        if api is not None:
+            api.api_client.close()
 
 
 class Refused(Exception):
