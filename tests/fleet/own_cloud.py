@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,6 +79,9 @@ def tell(config: pytest.Config, words: str) -> None:
     """Say something at once, also where what tests print is kept back."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     capture: Any = config.pluginmanager.get_plugin("capturemanager")
+    if reporter is None or capture is None:  # One of several processes that run tests.
+        print(words, file=sys.__stderr__, flush=True)
+        return
     with capture.global_and_fixture_disabled():
         reporter.ensure_newline()
         reporter.write_line(words, yellow=True, bold=True)
