@@ -154,12 +154,6 @@ class AddressBook:
             asked = {"subscription_id": subscription_id}
             return list(map(_endpoint, connection.fetch(QUERIES["endpoints_of"], asked)))
 
-    def disabled_endpoints(self, after: str, limit: int) -> list[EndpointRow]:
-        """Return a page of the disabled webhooks, those behind an id."""
-        with self._database.reading() as connection:
-            asked = {"after": after, "limit": limit}
-            return list(map(_endpoint, connection.fetch(QUERIES["disabled_endpoints"], asked)))
-
     def rotate_secret(self, endpoint_id: str) -> Secret:
         """Give a webhook a new secret beside those it has, the oldest beyond the limit apart."""
         secret = Secret.new()
@@ -241,17 +235,6 @@ class AddressBook:
         asked = {"id": letter_id, "now": self._clock()}
         with self._database.transaction() as connection:
             return connection.change(QUERIES["send_again"], asked) > 0
-
-    def send_all_again(self, addressee_id: str) -> int:
-        """Try all dead letters of a webhook or address afresh; return how many."""
-        asked = {"addressee_id": addressee_id, "now": self._clock()}
-        with self._database.transaction() as connection:
-            return connection.change(QUERIES["send_all_again"], asked)
-
-    def letters_by_state(self) -> dict[str, int]:
-        """Return how many letters are waiting, settled and dead, for metrics."""
-        with self._database.reading() as connection:
-            return dict(connection.fetch(QUERIES["count_by_state"], {}))
 
     def _add_contact(self, connection: Connection, subscription_id: str, address: str) -> None:
         asked = {"subscription_id": subscription_id}

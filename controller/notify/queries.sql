@@ -93,16 +93,6 @@ WHERE id = :id AND state = 'dead' AND (
     OR EXISTS (SELECT 1 FROM contacts AS c WHERE c.id = addressee_id AND c.state <> 'unsubscribed')
 )
 
--- name: send_all_again
-UPDATE letters SET state = 'waiting', attempts = 0, due_at = :now, changed_at = :now, reason = ''
-WHERE addressee_id = :addressee_id AND state = 'dead' AND (
-    EXISTS (SELECT 1 FROM endpoints AS e WHERE e.id = addressee_id AND e.state = 'active')
-    OR EXISTS (SELECT 1 FROM contacts AS c WHERE c.id = addressee_id AND c.state <> 'unsubscribed')
-)
-
--- name: count_by_state
-SELECT state, COUNT(*) FROM letters GROUP BY state
-
 -- name: add_endpoint
 INSERT INTO endpoints
     (id, subscription_id, url, lane, secrets, state, reason, made_at, changed_at)
@@ -115,10 +105,6 @@ WHERE subscription_id = :subscription_id ORDER BY id
 -- name: endpoint
 SELECT id, subscription_id, url, state, reason, made_at, changed_at, secrets FROM endpoints
 WHERE id = :id
-
--- name: disabled_endpoints
-SELECT id, subscription_id, url, state, reason, made_at, changed_at, secrets FROM endpoints
-WHERE state = 'disabled' AND id > :after ORDER BY id LIMIT :limit
 
 -- name: enable_endpoint
 UPDATE endpoints SET state = 'active', reason = '', changed_at = :now WHERE id = :id
