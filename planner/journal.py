@@ -169,9 +169,17 @@ def replay(
     header: Header,
     steps: Iterable[Step],
     policies: Mapping[str, Policy] = BUILT_IN,
-    watch: Callable[[Step], None] = lambda step: None,
+    watch: Callable[[Step, Planner], None] = lambda step, planner: None,
 ) -> tuple[int, Difference | None]:
     """Feed every recorded event to a new planner and compare what it commands.
+
+    Parameters
+    ----------
+    header : Header
+    steps : iterable of Step
+    policies : mapping of str to Policy
+    watch : callable
+        Is shown each step that was equal, and the planner as it is after it.
 
     Returns
     -------
@@ -189,7 +197,7 @@ def replay(
                 step=count + 1, event=step.event, recorded=step.commands, replayed=commands
             )
         count += 1
-        watch(step)
+        watch(step, planner)
     return count, None
 
 

@@ -382,12 +382,16 @@ def replay(
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare every command with the recorded one.")
     ] = False,
+    html: Page = None,
     json: Json = False,
 ) -> None:
-    """Read a journal: tell its decisions, or prove that the planner would decide the same again."""
+    """Read a journal: tell its decisions, or prove that the planner would decide the same again.
+
+    A page (--html) has the chapter's figures 7 to 9 of it; to draw them it is replayed exactly.
+    """
     from controller.cli.replay import replay_journal
 
-    raise typer.Exit(replay_journal(journal, exact=exact, as_json=json))
+    raise typer.Exit(replay_journal(journal, exact=exact, html=html, as_json=json))
 
 
 @app.command(rich_help_panel=Panel.TRY)

@@ -18,6 +18,7 @@ from rich.progress import track
 from controller.build import BUILD
 from controller.cli import Exit
 from controller.cli.display import messages, print_json, results
+from controller.cli.pages import refuse_unwritable, write
 from controller.cli.story import Story
 from planner.commands import (
     AnyCommand,
@@ -28,25 +29,37 @@ from planner.commands import (
     SetWorkers,
     UndrainNode,
 )
+from planner.core import Planner
 from planner.errors import BrokenJournal
 from planner.journal import Difference, Header, Step, decode_header, read_steps, replay
 from sim.baselines.catalogue import AllPolicies
+from sim.chapter.replayed import Replayed
 from sim.traces.native import PACKED
 
 
-def replay_journal(path: Path, *, exact: bool, as_json: bool) -> Exit:
+def replay_journal(path: Path, *, exact: bool, html: Path | None, as_json: bool) -> Exit:
     """Run the command and return its exit code."""
-    with _opened(path) as (header, steps):
-        if exact and not header.record:
+    refuse_unwritable(html)
+    with opened(path) as (header, steps):
+        if not exact and html is None:
+            return _tell(header, steps, as_json)
+        if not header.record:
             raise BrokenJournal(
                 f"{path} is no record of a run but a trace: it holds no commands to compare with",
                 fix=f"Play it with `slackwater simulate {path}`",
             )
-        return _compare(header, steps, as_json) if exact else _tell(header, steps, as_json)
+        return _compare(header, steps, _Drawing(path, header, html), as_json)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Header, Iterator[Step]]]:
+def opened(path: Path) -> Iterator[tuple[Header, Iterator[Step]]]:
+    """Open a journal: its header, and its steps to be read inside the block.
+
+    Raises
+    ------
+    BrokenJournal
+        It cannot be read, or is none.
+    """
     opener = gzip.open if path.suffix in PACKED else open
     try:
         lines = cast("IO[bytes]", opener(path, "rb"))
@@ -64,17 +77,39 @@ def _opened(path: Path) -> Iterator[tuple[Header, Iterator[Step]]]:
             )
 
 
-def _compare(header: Header, steps: Iterator[Step], as_json: bool) -> Exit:
-    commands = Counter[str]()
+class _Drawing:
+    """Looks on while a journal is replayed, and draws it as a page if one is wanted."""
+
+    def __init__(self, path: Path, header: Header, html: Path | None) -> None:
+        self.commands = Counter[str]()
+        self._path, self._html = path, html
+        self._replayed = Replayed(header.settings) if html is not None else None
+
+    def see(self, step: Step, planner: Planner) -> None:
+        """Take a step in."""
+        self.commands.update(type(each).__name__ for each in step.commands)
+        if self._replayed:
+            self._replayed.see(step, planner)
+
+    def write(self, steps: int) -> None:
+        """Write the page of a journal that was replayed to its end."""
+        if self._html is None or self._replayed is None:
+            return
+        from controller.cli.replay_page import page_of  # noqa: PLC0415 - draws with matplotlib
+
+        told = f"{steps} steps and {self.commands.total()} commands were replayed identically"
+        write(self._html, page_of(self._replayed, str(self._path), told))
+        messages().print(f"Page in {escape(str(self._html))}", highlight=False, soft_wrap=True)
+
+
+def _compare(header: Header, steps: Iterator[Step], drawing: _Drawing, as_json: bool) -> Exit:
+    commands = drawing.commands
     console = messages()
     hidden = as_json or not console.is_terminal
     shown = track(steps, "replaying", console=console, transient=True, disable=hidden)
-    count, difference = replay(
-        header,
-        shown,
-        AllPolicies(),
-        watch=lambda step: commands.update(type(c).__name__ for c in step.commands),
-    )
+    count, difference = replay(header, shown, AllPolicies(), watch=drawing.see)
+    if difference is None:
+        drawing.write(count)
     if as_json:
         print_json(
             {

@@ -31,6 +31,7 @@ from planner.scaling.view import (
     ScalingView,
     Wanted,
 )
+from planner.settings import ScalingSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,13 @@ class Dynamic(Static):
 
     def _next_threshold(self, ttd_s: float, view: ScalingView) -> float | None:
         return ttd_s - view.settings.factor_s
+
+
+def threshold_of(memory: object, settings: ScalingSettings) -> float | None:
+    """Return the threshold in force [s]; None if no threshold policy remembers this."""
+    if not isinstance(memory, ThresholdMemory):
+        return None
+    return settings.threshold_s if memory.threshold_s is None else memory.threshold_s
 
 
 def _may_signal(memory: ThresholdMemory, view: ScalingView) -> bool:

@@ -12,12 +12,10 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
-from planner.commands import AnyCommand, Notify, RunPart
-from planner.events import AnyEvent, NodeLost, NodeReady, NodeRemoved
-from planner.results import ENDS
 from planner.scaling.policy import BUILT_IN, Policy
-from planner.scaling.thresholds import ThresholdMemory
+from planner.scaling.thresholds import threshold_of
 from planner.scaling.view import Launch, ScalingView, Wanted
+from sim.chapter.starts import Starts, StartsWatch
 from sim.chapter.tasks import BEGINS_AT, Task, TasksLoad, ranked, scaled
 from sim.metrics import Outcome
 from sim.scenario import Scenario
@@ -76,32 +74,7 @@ CASES = (NONE, NONE_ADMITTING, STATIC, DYNAMIC, PREFIX, STATIC_2, DYNAMIC_2, PRE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """A task starts.
-
-    Parameters
-    ----------
-    task_id : str
-    after_s : float
-        Since all tasks arrived [s].
-    ttd_s : float
-        Left to its deadline [s].
-    vms, workers : int
-        That stand then.
-    threshold_s : float or None
-        In force then [s].
-    """
-
-    task_id: str
-    after_s: float
-    ttd_s: float
-    vms: int
-    workers: int
-    threshold_s: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
+class Played(Starts):
     """One run of the hundred tasks.
 
     Parameters
@@ -110,18 +83,12 @@ class Played:
     threshold_s, factor_s : float
         In the settings [s].
     outcome : Outcome
-    starts : tuple of Start
-        In the order in which tasks started.
-    slacks_s : dict of str to float
-        What each task had left when it was delivered [s], negative when late.
     """
 
     case: Case
     threshold_s: float
     factor_s: float
     outcome: Outcome
-    starts: tuple[Start, ...]
-    slacks_s: dict[str, float]
 
     @property
     def vm_h(self) -> float:
@@ -132,20 +99,6 @@ class Played:
     def misses(self) -> int:
         """Tasks that were late."""
         return self.outcome.due - self.outcome.on_time
-
-    @property
-    def late_starts(self) -> list[int]:
-        """Numbers of the tasks that were late, from 1, in the order in which they started."""
-        return [
-            number
-            for number, start in enumerate(self.starts, 1)
-            if self.slacks_s.get(start.task_id, 0.0) < 0.0
-        ]
-
-    def reached(self, workers: int) -> int | None:
-        """Return at the start of which task, from 1, so many workers stood first."""
-        found = (n for n, start in enumerate(self.starts, 1) if start.workers >= workers)
-        return next(found, None)
 
 
 def played(
@@ -170,7 +123,8 @@ def played(
     scenario = _set(scenario, case, threshold_s, factor_s)
     scaling = scenario.planner_settings().scaling
     policy = _Watched(BUILT_IN[case.policy], admits=case.admits)
-    seen = _Seen(policy, deadline_of(scenario))
+    due_at = BEGINS_AT + deadline_of(scenario)
+    seen = StartsWatch(lambda task_id: due_at)
     run = simulate(
         scenario,
         Trial(policy=case.policy),
@@ -178,7 +132,7 @@ def played(
         policies={case.policy: policy},
         checked=False,
         with_demands=False,
-        watch=seen.see,
+        watch=lambda event, commands: seen.see(event, commands, policy.threshold_s),
     )
     return Played(
         case=case,
@@ -355,9 +309,7 @@ class _Watched:
     def step(self, memory: Any, view: ScalingView) -> tuple[Any, Wanted]:
         """Return what the policy does."""
         memory, wanted = self._policy.step(memory, view)
-        if isinstance(memory, ThresholdMemory):
-            kept_s = memory.threshold_s
-            self.threshold_s = view.settings.threshold_s if kept_s is None else kept_s
+        self.threshold_s = threshold_of(memory, view.settings)
         slots = {offer.node_type: offer.slots for offer in view.offers}
         launches = tuple(_whole(launch, slots[launch.node_type]) for launch in wanted.launches)
         return memory, replace(wanted, launches=launches)
@@ -365,39 +317,3 @@ class _Watched:
 
 def _whole(launch: Launch, slots: int) -> Launch:
     return replace(launch, workers=max(launch.workers, slots))
-
-
-class _Seen:
-    """Notes what stands whenever a task starts, and how each task ends."""
-
-    def __init__(self, policy: _Watched, deadline_s: float) -> None:
-        self.starts: list[Start] = []
-        self.slacks_s: dict[str, float] = {}
-        self._policy = policy
-        self._deadline_s = deadline_s
-        self._workers: dict[str, int] = {}
-        self._names: dict[str, str] = {}
-
-    def see(self, event: AnyEvent, commands: Sequence[AnyCommand]) -> None:
-        match event:
-            case NodeReady(node_id=node_id, workers=workers):
-                self._workers[node_id] = workers
-            case NodeRemoved(node_id=node_id) | NodeLost(node_id=node_id):
-                self._workers.pop(node_id, None)
-        for command in commands:
-            match command:
-                case RunPart(task_id=task_id) if task_id not in self._names:
-                    self._names[task_id] = task_id
-                    self.starts.append(self._start(task_id, event.at - BEGINS_AT))
-                case Notify() if command.kind in ENDS and command.slack_s is not None:
-                    self.slacks_s[command.task_id] = command.slack_s
-
-    def _start(self, task_id: str, after_s: float) -> Start:
-        return Start(
-            task_id=task_id,
-            after_s=after_s,
-            ttd_s=self._deadline_s - after_s,
-            vms=len(self._workers),
-            workers=sum(self._workers.values()),
-            threshold_s=self._policy.threshold_s,
-        )

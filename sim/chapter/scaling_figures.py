@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from planner.extent import Floats
 from sim.chapter.scaling import Played
+from sim.chapter.starts import Starts
 from sim.drawing import BLUE, FAINT, GREEN, INK, ORANGE, RED, figure_of, svg_of
 
 Ints = NDArray[np.int64]
@@ -20,24 +21,33 @@ Ints = NDArray[np.int64]
 WIDE_IN, HIGH_IN = 8.6, 3.0
 
 WORKERS_MAX = 16
-"""Of the right-hand axis, the same in all figures: 8 VMs of 2 workers."""
+"""Of the right-hand axis, the same in all figures of the chapter: 8 VMs of 2 workers."""
 
 
-def ttd_figure(run: Played, title: str) -> str:
-    """Return the time to the deadline at each task's start, with what stands then, as SVG."""
+def ttd_figure(run: Starts, title: str, workers_max: int = WORKERS_MAX) -> str:
+    """Return the time to the deadline at each task's start, with what stands then, as SVG.
+
+    Parameters
+    ----------
+    run : Starts
+        At least one.
+    title : str
+    workers_max : int
+        Of the right-hand axis.
+    """
     number = np.arange(1, len(run.starts) + 1)
     late = {at - 1 for at in run.late_starts}
     with figure_of(WIDE_IN, HIGH_IN) as drawing:
         left = drawing.subplots()
         right = left.twinx()
-        _stand(right, run, number)
+        _stand(right, run, number, workers_max)
         _threshold(left, run, number)
         for marker, colour, chosen, label in (
             ("o", BLUE, [at for at in range(len(number)) if at not in late], "in time"),
             ("X", RED, sorted(late), "late"),
         ):
             if chosen:
-                ttds = [run.starts[at].ttd_s for at in chosen]
+                ttds = [_drawn(run.starts[at].ttd_s) for at in chosen]
                 left.plot(
                     number[chosen],
                     ttds,
@@ -57,11 +67,11 @@ def ttd_figure(run: Played, title: str) -> str:
         return svg_of(drawing, f"{title}: time to the deadline at the start of each task")
 
 
-def _stand(axes: Axes, run: Played, number: Ints) -> None:
+def _stand(axes: Axes, run: Starts, number: Ints, workers_max: int) -> None:
     """Draw on the right-hand axis how many VMs and workers stand."""
     axes.grid(visible=False)
     axes.spines["right"].set_visible(True)
-    axes.set_ylim(0, WORKERS_MAX * 1.06)
+    axes.set_ylim(0, workers_max * 1.06)
     axes.yaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_ylabel("VMs, workers")
     for name, counts, colour, width in (
@@ -71,11 +81,15 @@ def _stand(axes: Axes, run: Played, number: Ints) -> None:
         axes.step(number, counts, where="post", color=colour, linewidth=width, label=name)
 
 
-def _threshold(axes: Axes, run: Played, number: Ints) -> None:
-    if run.case.policy not in ("static", "dynamic"):
+def _threshold(axes: Axes, run: Starts, number: Ints) -> None:
+    if all(start.threshold_s is None for start in run.starts):
         return
-    told = [np.nan if s.threshold_s is None else s.threshold_s for s in run.starts]
+    told = [_drawn(start.threshold_s) for start in run.starts]
     axes.step(number, told, "--", where="post", color=FAINT, linewidth=1.3, label="threshold")
+
+
+def _drawn(value_s: float | None) -> float:
+    return np.nan if value_s is None else value_s
 
 
 def surface_figure(runs: Sequence[Played], title: str) -> str:

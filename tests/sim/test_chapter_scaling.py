@@ -28,6 +28,7 @@ from sim.chapter.scaling import (
     runs_of,
 )
 from sim.chapter.scaling_figures import surface_figure, ttd_figure
+from sim.chapter.starts import Start
 from sim.chapter.tasks import TASKS, Task, drawn_tasks, ranked, scaled
 
 SCENARIO = chosen_scenario("chapter").scenario
@@ -52,6 +53,11 @@ def sea(count: int = 2000) -> Profiles:
 
 def tasks_of(seed: int, parts: int = 1) -> list[Task]:
     return drawn_tasks(sea(), COSTS, seed, parts)
+
+
+def ttd_of(start: Start) -> float:
+    assert start.ttd_s is not None
+    return start.ttd_s
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +94,7 @@ def test_without_scaling_misses_begin_after_22_tasks_and_never_stop(runs: Hundre
     assert (run.outcome.peak_nodes, run.outcome.peak_workers) == (1, 1)
     assert all(start.workers == 1 for start in run.starts)
     # Tasks start in the order of Eq. 1: the live planner ranks them as it says.
-    by_start = [start.ttd_s for start in run.starts]
+    by_start = [ttd_of(start) for start in run.starts]
     lengths = [task.true_s for task in runs.tasks]
     waits = [a - b for a, b in pairwise(by_start)]
     assert waits == pytest.approx(lengths[:-1], abs=1e-3)
@@ -105,7 +111,7 @@ def test_a_static_threshold_brings_all_workers(runs: Hundred) -> None:
     assert (run.outcome.peak_nodes, run.outcome.peak_workers) == (8, 16)
     assert {start.threshold_s for start in run.starts} == {1500.0}
     # One VM at most for each start below the threshold; second workers when eight are asked for.
-    below = next(n for n, start in enumerate(run.starts) if start.ttd_s < 1500.0)
+    below = next(n for n, start in enumerate(run.starts) if ttd_of(start) < 1500.0)
     grown = next(n for n, start in enumerate(run.starts) if start.workers > start.vms)
     assert grown >= below + 7
     assert run.reached(16)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +43,14 @@ def journal(tmp_path: Path) -> Path:
     return path
 
 
+def embedded(page: Path, name: str) -> Any:
+    """Return the numbers that a page was made of."""
+    pattern = rf'<script type="application/json" id="{name}">(.*?)</script>'
+    found = re.search(pattern, page.read_text(), re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
 def altered(journal: Path, old: str, new: str) -> Path:
     """Return the journal with these words in place of those, which must be there."""
     text = journal.read_text()
@@ -56,6 +67,33 @@ def test_an_exact_replay_of_what_was_recorded(journal: Path, command: Command) -
     result = command("replay", journal, "--exact", "--json").result
     assert (result["steps"], result["identical"]) == (len(STORY), True)
     assert result["commands"] >= 4
+
+
+def test_a_page_draws_what_was_left_at_each_start(
+    journal: Path, command: Command, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    assert command("replay", journal, "--html", page).code == 0
+    (start,) = embedded(page, "starts")
+    assert start == {
+        "task_id": TASK,
+        "after_s": 2.5,
+        "ttd_s": 57.5,
+        "vms": 1,
+        "workers": 2,
+        "threshold_s": None,
+    }
+    assert embedded(page, "outcome")["peak_workers"] == 2
+    assert ">time to deadline, in time</text>" in page.read_text()
+
+
+def test_the_page_of_what_differs_is_not_written(
+    journal: Path, command: Command, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    altered(journal, '"attempt":1', '"attempt":2')
+    assert command("replay", journal, "--html", page).code == 1
+    assert not page.exists()
 
 
 def test_decisions_are_told_with_their_reasons(journal: Path, command: Command) -> None:
