@@ -22,7 +22,14 @@ from planner.commands import (
     SetWorkers,
     UndrainNode,
 )
-from planner.events import AnyEvent, NodeLost, NodeRefused, TaskCut, UpdateArrived
+from planner.events import (
+    AnyEvent,
+    NodeLost,
+    NodeReady,
+    NodeRefused,
+    TaskCut,
+    UpdateArrived,
+)
 from planner.model import NoticeKind
 
 LINES_A_STEP_MAX = 50
@@ -101,6 +108,10 @@ def _lines(event: AnyEvent, commands: Sequence[AnyCommand]) -> Iterator[_Line]:
         case UpdateArrived():
             about: dict[str, Any] = {"dataset": event.dataset, "update": event.number}
             yield _line("update", f"{event.number} of {event.dataset}", about)
+        case NodeReady():
+            stand = "1 worker stands" if event.workers == 1 else f"{event.workers} workers stand"
+            about = {"node": event.node_id, "workers": event.workers}
+            yield _line("ready", f"node {event.node_id}: {stand}", about)
         case NodeLost() | NodeRefused():
             what = "lost" if isinstance(event, NodeLost) else "refused"
             text = f"node {event.node_id}: {event.reason}"

@@ -137,6 +137,9 @@ class NodeKeeper:
             for name in self._lanes:
                 own = [each for each in heard.offers if self._provider_of(each.node_type) == name]
                 self._limits[name] = limits(own, heard.nodes)
+        silent = {self._provider_of(each) for each in heard.silent}
+        for lane in (lane for name, lane in self._lanes.items() if name in silent):
+            lane.ask()
         return heard.offers
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from threading import Condition
 
 from controller.clock import now
 from controller.errors import NodeError, NodeFault
+from controller.nodes.steps import tell_step
 from controller.ports import NodeListing, NodeProvider, NodeState, Report
 from planner.commands import ProvisionNode, RemoveNode, SetWorkers
 from planner.events import NodeLost, NodeRefused, NodeRemoved, WorkersRefused
@@ -82,6 +83,7 @@ class Lane:
         self._leaving: set[str] = set()
         self._lost: set[str] = set()
         self._unknown: dict[str, float] = {}
+        self._running: set[str] = set()
         self._look_at = time.monotonic() + poll_s
         self._describe_at = time.monotonic() + described_s
         self._is_looking = self._is_closing = False
@@ -123,6 +125,11 @@ class Lane:
             self._misses |= dict.fromkeys(standing, 0)
             self._leaving |= set(leaving)
             self._changed.notify_all()
+
+    def ask(self) -> None:
+        """Ask what the provider offers at the next look: nothing is known of it yet."""
+        with self._changed:
+            self._describe_at = 0.0
 
     def held(self) -> set[str]:
         """Return the nodes that were asked for and that it was not yet told the end of."""
@@ -187,6 +194,7 @@ class Lane:
         match command:
             case ProvisionNode(node_id=node_id):
                 self.provider.create(node_id, command.node_type, command.workers)
+                tell_step("asked", node_id, f"{self.provider.name} makes it")
                 with self._changed:
                     if node_id not in self._leaving:
                         self._misses[node_id] = 0
@@ -235,6 +243,7 @@ class Lane:
                 self._commands.append(RemoveNode(node_id=node_id, reason="it is to go"))
         try:
             listed = {each.node_id: each for each in self.provider.list_nodes()}
+            self._tell_running(listed.values())
             self._judge(judged, listed)
             self._sweep(known, listed)
             self._describe(listed)
@@ -246,6 +255,13 @@ class Lane:
                 self._is_looking = False
                 self._look_at = time.monotonic() + self._poll_s
                 self._changed.notify_all()
+
+    def _tell_running(self, listed: Iterable[NodeListing]) -> None:
+        """Log which nodes have come to run since the last look."""
+        running = {each.node_id for each in listed if each.state is NodeState.RUNNING}
+        for node_id in sorted(running - self._running):
+            tell_step("runs", node_id, "it runs, and its workers are to join")
+        self._running = running
 
     def _judge(self, judged: set[str], listed: Mapping[str, NodeListing]) -> None:
         for node_id in sorted(judged):
@@ -292,7 +308,12 @@ class Lane:
             if time.monotonic() < self._describe_at or self._busy:
                 return
             self._describe_at = time.monotonic() + self._described_s
-        self._offered(limits(self.provider.describe(), listed.values()))
+        try:
+            offers = self.provider.describe()
+        except NodeError:
+            self.ask()
+            raise
+        self._offered(limits(offers, listed.values()))
 
     def _tell_fault(self, fault: str) -> None:
         if fault != self._told_fault:

@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Protocol
 
 from controller.errors import NodeError, NodeFault
+from controller.nodes.steps import tell_step
 
 BATCHES_MAX = 4
 """Batches of machines are prepared at the same time [count]: each is a process of Ansible's."""
@@ -122,6 +123,7 @@ class Setups:
         self._preparation = preparation
         self._lock = Lock()
         self._progress: dict[str, Progress] = {}
+        self._told: set[str] = set()
         self._threads = ThreadPoolExecutor(BATCHES_MAX, thread_name_prefix="setting-up")
         self._fault: BaseException | None = None
         self._renew_at = time.monotonic() + RENEW_S
@@ -138,6 +140,10 @@ class Setups:
             for each in due:
                 before = self._progress.get(each.node_id, Progress())
                 self._progress[each.node_id] = replace(before, is_under_way=True)
+            new = [each for each in due if each.node_id not in self._told]
+            self._told.update(each.node_id for each in new)
+        for each in new:
+            tell_step("up", each.node_id, f"its machine runs at {each.address}, to be set up")
         if due:
             future = self._threads.submit(self._prepare, due)
             future.add_done_callback(self._ended)
@@ -164,6 +170,7 @@ class Setups:
         """Forget a machine that is gone."""
         with self._lock:
             self._progress.pop(node_id, None)
+            self._told.discard(node_id)
         self._preparation.forget(node_id)  # Also of one that an earlier service has prepared.
 
     def close(self) -> None:

@@ -181,6 +181,19 @@ def test_a_provider_that_is_away_is_told_of_and_the_others_are_heard(world: Worl
     assert (heard.silent, heard.faults) == (frozenset({"far"}), ("cloud: the cloud is away",))
 
 
+def test_one_that_was_silent_is_asked_again_at_the_next_look() -> None:
+    inbox, cloud = Inbox(), FakeNodes(offer=FAR, next_list_error=AWAY)
+    several = SeveralProviders({"cloud": cloud}, {"far": "cloud"})
+    heard = several.hear()
+    assert heard.silent
+    keeper = NodeKeeper(several, inbox.put, poll_s=0.005, described_s=3600.0)
+    assert keeper.offers(heard) == ()
+    told = inbox.next(lambda event: isinstance(event, OffersChanged))
+    assert isinstance(told, OffersChanged)
+    assert [each.node_type for each in told.offers] == ["far"]
+    keeper.close()
+
+
 def test_a_provider_that_does_not_answer_is_not_waited_for(world: World) -> None:
     class Hanging(FakeNodes):
         def list_nodes(self) -> tuple[NodeListing, ...]:
