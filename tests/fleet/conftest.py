@@ -9,6 +9,7 @@ import pytest
 
 from tests.fleet.control_plane import control_plane, namespace
 from tests.fleet.hosts import NewHost, hosts_up
+from tests.fleet.openstack import openstack
 
 __all__ = ["control_plane", "namespace"]
 
@@ -19,3 +20,10 @@ def new_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewHost]:
     folder: Path = tmp_path_factory.mktemp("hosts")
     with hosts_up("worker", range(200, 215), folder) as new:
         yield new
+
+
+@pytest.fixture(scope="session")
+def openstack_bed() -> Iterator[Path]:
+    """Have an OpenStack up; it takes a minute to start, so it stands until the last test."""
+    with openstack() as clouds:
+        yield clouds

@@ -11,6 +11,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ import pytest
 from pydantic import SecretStr
 
 from controller.nodes.libcloud_access import login_of
+from controller.nodes.libcloud_account import Account
 from controller.nodes.libcloud_options import CloudOptions
 from tests.fleet.beds import script, state
 from tests.fleet.clouds import Cloud
+from tests.fleet.equipment import ANSIBLE, made, worker_archive
 from tests.fleet.own_cloud import (
     MARK,
     OwnCloud,
@@ -34,11 +37,12 @@ START_S_MAX, BUILD_S_MAX = 400.0, 900.0
 WAIT_S_MAX = 120.0
 """A busy machine builds a server in a minute [s]."""
 
-LOGIN = {
+PASSWORD = "sw"
+LOGIN: dict[str, Any] = {
     "driver": "openstack",
     "url": f"http://{KEYSTONE[0]}:{KEYSTONE[1]}/v3",
     "user": "sw",
-    "password": SecretStr("sw"),
+    "password": SecretStr(PASSWORD),
     "project": "sw",
     "region": "RegionOne",
     "poll_s": 0.5,
@@ -83,6 +87,34 @@ def _own(own: OwnCloud, config: pytest.Config) -> Cloud:
         mark=MARK,
         is_bed=False,
     )
+
+
+def provider_section(folder: Path) -> dict[str, Any]:
+    """Return a provider of the settings: servers of the bed, set up by ssh, on their own network.
+
+    Parameters
+    ----------
+    folder : Path
+        For the file with the password.
+    """
+    made(".venv-ansible/.ansible")
+    secret = folder / "password"
+    secret.write_text(PASSWORD)
+    secret.chmod(0o600)
+    return {
+        "kind": "libcloud",
+        **{name: said for name, said in LOGIN.items() if name != "password"},
+        **OWN_NETWORK,
+        "password_file": str(secret),
+        "ansible_playbook": str(ANSIBLE),
+        "worker_archive": str(worker_archive().path),
+    }
+
+
+def names(account: Account, *calls: str) -> dict[str, list[str]]:
+    """Return the names of what an account has of each kind."""
+    found = {call: account.read(call, methodcaller(call)) for call in calls}
+    return {call: [each.name for each in listed] for call, listed in found.items()}
 
 
 @contextmanager

@@ -17,12 +17,15 @@ from controller.nodes.testing import check_node_provider
 from controller.ports import NodeState
 from tests.fleet.clouds import Cloud, cloud_nodes, machine_type
 from tests.fleet.openstack import WAIT_S_MAX, an_openstack
+from tests.fleet.own_cloud import own_cloud
 
 pytestmark = pytest.mark.timeout(1800)  # Servers on one's own cloud may take minutes each.
 
 
 @pytest.fixture(scope="module")
 def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
+    if own_cloud("openstack") is None:
+        request.getfixturevalue("openstack_bed")  # It stays up for the tests of other files.
     with an_openstack(request.config) as cloud:
         yield cloud
 

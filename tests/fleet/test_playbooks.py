@@ -17,27 +17,16 @@ from controller.nodes.joining import Join, write_join_folder
 from controller.nodes.playbook import Host, HostSetup, SetupOptions
 from controller.nodes.playbook_events import HostProgress
 from controller.nodes.records import STANDING, Standing, read
-from controller.nodes.worker_archive import WorkerArchive, read_worker_archive
+from controller.nodes.worker_archive import WorkerArchive
 from tests.controller.engines.inbox import WAIT_S_MAX, Inbox
 from tests.fleet import playbook_hosts
+from tests.fleet.equipment import ANSIBLE, made, worker_archive
 from tests.fleet.playbook_hosts import CONTROLLER, BedHost, plain_host, systemd_host, take_down
 
-ROOT = Path(__file__).parents[2]
-ANSIBLE = ROOT / ".venv-ansible" / "bin" / "ansible-playbook"
 SECRET = "the-key-to-the-archive"
 STATE = "var/lib/slackwater-worker"
-MAKE_S_MAX = 400  # half a minute alone on the machine
 
 pytestmark = pytest.mark.timeout(900)
-
-
-def made(target: str) -> None:
-    """Make a target of the Makefile, as a person would."""
-    command = ["make", "--no-print-directory", target]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=MAKE_S_MAX, check=False
-    )
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +36,7 @@ def script() -> Path:
 
 @pytest.fixture(scope="module")
 def archive(script: Path) -> WorkerArchive:
-    made("worker-archive")
-    (path,) = (ROOT / "dist").glob("slackwater-worker-*.tar.gz")
-    return read_worker_archive(path)
+    return worker_archive()
 
 
 @pytest.fixture(scope="module")
