@@ -227,10 +227,10 @@ def _urls_elsewhere(datasets: Mapping[str, Dataset]) -> tuple[str, ...]:
 
 
 def _refuse_no_nodes(heard: Heard) -> None:
-    """Refuse to wait for nodes that nobody offers; where some do, those are made use of."""
+    """Refuse to wait for nodes that nobody offers; a provider that is only slow may do so yet."""
     for fault in heard.faults:
         _log.warning("provider %s", fault)
-    if heard.faults and not heard.offers:
+    if heard.faults and not heard.offers and not heard.is_waiting:
         raise NodeError(
             f"no provider of nodes answers: {'; '.join(heard.faults)}",
             fault=NodeFault.RETRY,

@@ -30,12 +30,15 @@ class Heard:
         Node types of which nothing is known, for their provider did not answer.
     faults : tuple of str
         What kept each of those.
+    is_waiting : bool
+        Some of them have not said anything yet, and are asked again.
     """
 
     nodes: tuple[NodeListing, ...]
     offers: tuple[NodeOffer, ...]
     silent: frozenset[str] = frozenset()
     faults: tuple[str, ...] = ()
+    is_waiting: bool = False
 
 
 class SeveralProviders:
@@ -127,11 +130,12 @@ class SeveralProviders:
         asked = {name: pool.submit(_told, each) for name, each in self.providers.items()}
         wait(asked.values(), timeout=answer_s_max)
         pool.shutdown(wait=False)
+        waiting = {name for name, future in asked.items() if not future.done()}
         nodes: list[NodeListing] = []
         offers: list[NodeOffer] = []
         silent, faults = set(), []
         for name, future in asked.items():
-            answer = future.result() if future.done() else "no answer yet"
+            answer = "no answer yet" if name in waiting else future.result()
             if isinstance(answer, str):
                 silent |= {t for t, whose in self._provider_of_type.items() if whose == name}
                 faults.append(f"{name}: {answer}")
@@ -143,6 +147,7 @@ class SeveralProviders:
             offers=tuple(offers),
             silent=frozenset(silent),
             faults=tuple(faults),
+            is_waiting=bool(waiting),
         )
 
     def kill_worker(self, worker_name: str) -> None:

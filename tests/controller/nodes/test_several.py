@@ -186,6 +186,7 @@ def test_one_that_was_silent_is_asked_again_at_the_next_look() -> None:
     several = SeveralProviders({"cloud": cloud}, {"far": "cloud"})
     heard = several.hear()
     assert heard.silent
+    assert not heard.is_waiting
     keeper = NodeKeeper(several, inbox.put, poll_s=0.005, described_s=3600.0)
     assert keeper.offers(heard) == ()
     told = inbox.next(lambda event: isinstance(event, OffersChanged))
@@ -203,6 +204,7 @@ def test_a_provider_that_does_not_answer_is_not_waited_for(world: World) -> None
     several = SeveralProviders({"here": world.here, "cloud": Hanging(offer=FAR)}, TYPES)
     heard = several.hear(answer_s_max=0.2)
     assert (heard.silent, heard.faults) == (frozenset({"far"}), ("cloud: no answer yet",))
+    assert heard.is_waiting
 
 
 def test_what_no_provider_has_is_refused(world: World) -> None:
