@@ -10,7 +10,7 @@ JOBS := 2
 BIN := $(VENV)/bin
 PRODUCT := planner partitioners sim controller
 
-.PHONY: help env wheel demo test check format bench soak worker-archive lint-playbooks FORCE \
+.PHONY: help env wheel demo test check format bench live-chapter first-part soak worker-archive lint-playbooks FORCE \
     fault-campaign chaos many-pods image-check kill-campaign service-kill-campaign lock clean
 .DELETE_ON_ERROR:
 
@@ -40,6 +40,12 @@ format: $(VENV)/.dev ## let ruff format the code and mend what it can
 
 bench: $(VENV)/.dev ## measure what docs/reference/performance.md states
 	$(BIN)/python -m bench $(ARGS)
+
+live-chapter: $(VENV)/.dev ## run the chapter's figures 7 to 9 on the OpenStack of the tests (half an hour)
+	$(BIN)/python -m bench.chapter_live $(ARGS)
+
+first-part: $(VENV)/.dev ## time nodes from the decision to their first part (ARGS="process openstack slurm")
+	$(BIN)/python -m bench.first_part $(ARGS)
 
 soak: $(VENV)/.dev ## watch what a service under load holds (ARGS=120 for two hours; 5 minutes)
 	$(BIN)/python -m bench.soak $(ARGS)
