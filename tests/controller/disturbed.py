@@ -16,7 +16,7 @@ from controller.store.schema import upgrade
 from planner.journal import decode_step, replay
 from planner.scaling.catalogue import Policies
 from tests.controller.notify.receiver import Receiver
-from tests.controller.served import Serving
+from tests.controller.served import PATIENCE_S, Serving
 
 HOST = "127.0.0.1"
 
@@ -66,7 +66,7 @@ def subscribe_operator(serving: Serving, url: str) -> None:
         AddressBook(store.database, Guard(hosts_allowed=(HOST,))).add_endpoint(OPERATOR, url)
 
 
-def await_all(serving: Serving, receiver: Receiver) -> None:
+def await_all(serving: Serving, receiver: Receiver, patience_s: float = PATIENCE_S) -> None:
     """Wait until all is delivered and the operator has heard of every product under its id."""
     told: set[str] = set()
 
@@ -75,7 +75,7 @@ def await_all(serving: Serving, receiver: Receiver) -> None:
             told.add(receiver.next().headers["webhook-id"])
         return told >= NAMES
 
-    serving.until("all is delivered", lambda: serving.delivered(len(NAMES)))
+    serving.until("all is delivered", lambda: serving.delivered(len(NAMES)), patience_s)
     serving.until("all is told", all_told)
 
 

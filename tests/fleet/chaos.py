@@ -18,7 +18,7 @@ from itertools import count
 from typing import Protocol
 
 from tests.controller.disturbed import NAMES
-from tests.controller.served import PATIENCE_S, Serving
+from tests.controller.served import Serving
 from tests.fleet.faulty_api import Fault
 
 
@@ -46,6 +46,9 @@ VERBS = ("create", "delete", "look")
 
 ANSWERS_MAX = 3
 """So many answers in a row go wrong at most: a provider tries four times."""
+
+PATIENCE_S = 400.0
+"""A run takes a minute on an idle machine; one that other work goes on at is slower by far."""
 
 AGAIN_S = 0.5
 """Where no host has a node yet, it is looked again so much later [s]."""
@@ -138,11 +141,14 @@ class Bed(Protocol):
         Of a service whose only nodes are there.
     span_s : float
         A run is disturbed within so long from its start [s].
+    joined_s_max : float
+        A node whose workers are not there for so long is given up [s].
     """
 
     name: str
     settings: str
     span_s: float
+    joined_s_max: float
 
     def hosts(self) -> list[str]:
         """Return the hosts that have nodes now."""

@@ -44,6 +44,7 @@ class PodBed:
 
     name: str = "kubernetes"
     span_s: float = 15.0
+    joined_s_max: float = 40.0
     settings: str
     plane: ControlPlane
     namespace: str
