@@ -26,7 +26,7 @@ wheel: $(VENV)/.run ## build dist/slackwater-*.whl, which pip installs anywhere
 	$(BIN)/hatchling build --target wheel
 
 test: $(VENV)/.dev ## run the tests, in two processes (JOBS=0 for one)
-	$(BIN)/pytest --numprocesses=$(JOBS) --dist=loadgroup $(ARGS)
+	$(BIN)/pytest --numprocesses=$(JOBS) --dist=loadscope $(ARGS)
 
 check: $(VENV)/.dev lint-playbooks ## format, lint, types and layers, without changing anything
 	$(BIN)/ruff format --check

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hear Ctrl-C, which a shell has ignored by what it starts in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-        # Some folders hold sockets, whose paths end at 107 characters.
-        config.option.basetemp = str(Path(config.option.basetemp).with_name(worker))
+    if hasattr(config, "workerinput"):
+        # One of several processes, whose folders would have longer names: some hold sockets, whose
+        # paths end at 107 characters.
+        place = Path(tempfile.mkdtemp(prefix="sw"))
+        config.option.basetemp = str(place / "t")
+        config.add_cleanup(lambda: shutil.rmtree(place, ignore_errors=True))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one process what shares servers: a file's tests, and all that start hosts."""
-    for item in items:
-        place = item.path.relative_to(ROOT) if item.path.is_relative_to(ROOT) else item.path
-        alike = place.parts[0] if place.parts[0] == "fleet" else str(place)
-        item.add_marker(pytest.mark.xdist_group(alike))
+class ByServers(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps in one process what shares servers: a file's tests, and all that start hosts."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/fleet" if nodeid.startswith("tests/fleet/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServers:
+    """Share tests out so, where there are several processes."""
+    return ByServers(config, log)

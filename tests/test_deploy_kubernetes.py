@@ -93,6 +93,7 @@ def test_rights_are_few_and_only_here() -> None:
         ("pods",): {"create", "get", "list", "watch", "patch", "delete"},
         ("secrets",): {"create", "patch"},
         ("configmaps",): {"get"},
+        ("resourcequotas",): {"list"},
     }
     accounts = [each for each in documents() if each["kind"] == "ServiceAccount"]
     assert [each["automountServiceAccountToken"] for each in accounts] == [False, False]

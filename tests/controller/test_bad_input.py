@@ -170,13 +170,15 @@ def test_what_is_no_archive(
     asked = ("--subscriptions", wishes)
     help_ = "Give the folder that holds the index files and dac/"
     assert refused(*asked, archive="nowhere") == (
-        f"the archive nowhere is not there, or not to be seen. {help_}"
+        f"the archive {tmp_path / 'nowhere'} is not there, or not to be seen. {help_}"
     )
     index = small_archive.index
     assert refused(*asked, archive=index) == f"the archive {index} is no folder. {help_}"
     (tmp_path / "empty").mkdir()
     told = refused(*asked, archive="empty")
-    assert told.startswith("the archive empty has no profile index; looked for ar_index_global")
+    assert told.startswith(
+        f"the archive {tmp_path / 'empty'} has no profile index; looked for ar_index_global"
+    )
     assert told.endswith(help_)
     told = refused(*asked, archive="gopher://somewhere")
     assert "archive gopher://somewhere cannot be opened: Protocol not known" in told
