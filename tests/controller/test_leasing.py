@@ -75,7 +75,8 @@ def test_a_standby_waits_until_the_first_one_ends(place: Place) -> None:
 
     time = Time(meanwhile)
     assert take(second, waits=True, clock=time.clock, pause=time.pause)
-    assert 20.0 <= time.now <= 20.0 + 2 * WATCH_S
+    # A server may let go of the lock a while after its connection is closed.
+    assert 20.0 <= time.now < 20.0 + LEASE_S
     other.close()
 
 
