@@ -292,9 +292,9 @@ def _resume(
     events: list[AnyEvent] = list(found.events)
     events += settings_read(recovered.planner, settings.planner, now)
     service.handle([Letter(event=event) for event in events], now)
-    offers = OffersChanged(at=now, offers=acting.keeper.offers(heard))
-    service.handle([Letter(event=offers)], now)
     books = service.planner.books
+    offers = OffersChanged(at=now, offers=acting.keeper.offers(heard, books.fleet.standing))
+    service.handle([Letter(event=offers)], now)
     carried = {(each.part_id, each.attempt) for each in attempts}
     acting.dispatcher.carry_out(
         each

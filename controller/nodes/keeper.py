@@ -130,17 +130,28 @@ class NodeKeeper:
                 {each for each in leaving if self._name_of(each) == name},
             )
 
-    def offers(self, heard: Heard) -> tuple[NodeOffer, ...]:
-        """Return what is offered by what was heard; what changes from now on is reported."""
+    def offers(
+        self, heard: Heard, standing: Mapping[str, int] | None = None
+    ) -> tuple[NodeOffer, ...]:
+        """Return what is offered by what was heard; what changes from now on is reported.
+
+        Parameters
+        ----------
+        heard : Heard
+        standing : mapping of str to int, optional
+            How many nodes of each type the planner counts, where it counts others than were heard
+            of: those that it has given up are no more to it, and are about to make room.
+        """
         with self._lock:
             self._is_told = True
             for name in self._lanes:
                 own = [each for each in heard.offers if self._provider_of(each.node_type) == name]
                 self._limits[name] = limits(own, heard.nodes)
+            told = [each for name in self._lanes for each in self._limits[name]]
         silent = {self._provider_of(each) for each in heard.silent}
         for lane in (lane for name, lane in self._lanes.items() if name in silent):
             lane.ask()
-        return heard.offers
+        return heard.offers if standing is None else _left(told, standing)
 
     def close(self) -> None:
         """Stop keeping; nodes stay as they are."""
@@ -153,13 +164,9 @@ class NodeKeeper:
             if not self._is_told or self._limits.get(name) == found:
                 return
             self._limits[name] = found
-            held = self._held()
             # The planner adds the nodes that it has asked for, of which some do not stand yet.
-            offers = tuple(
-                replace(each, nodes_max=max(0, each.nodes_max - held[each.node_type]))
-                for lane in self._lanes
-                for each in self._limits.get(lane, ())
-            )
+            known = [each for lane in self._lanes for each in self._limits.get(lane, ())]
+            offers = _left(known, self._held())
         self._report(OffersChanged(at=now(), offers=offers))
 
     def _held(self) -> Counter[str]:
@@ -216,3 +223,11 @@ class NodeKeeper:
                 node_id,
                 node_type,
             )
+
+
+def _left(known: Iterable[NodeOffer], held: Mapping[str, int]) -> tuple[NodeOffer, ...]:
+    """Return offers with what is left of their limits."""
+    return tuple(
+        replace(each, nodes_max=max(0, each.nodes_max - held.get(each.node_type, 0)))
+        for each in known
+    )

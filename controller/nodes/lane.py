@@ -304,8 +304,9 @@ class Lane:
     def _describe(self, listed: Mapping[str, NodeListing]) -> None:
         """Tell what the provider offers, when it is time to ask."""
         with self._changed:
-            # While a node comes or goes, what stands and what is left do not add up.
-            if time.monotonic() < self._describe_at or self._busy:
+            # While a node comes or goes, what stands and what is left do not add up, nor does the
+            # planner count one that was lost.
+            if time.monotonic() < self._describe_at or self._busy | self._leaving | self._lost:
                 return
             self._describe_at = time.monotonic() + self._described_s
         try:

@@ -256,3 +256,16 @@ def test_a_node_whose_type_no_provider_serves_is_complained_of_and_never_given_u
         node_id="n-goes", node_type="dropped", state=NodeState.RUNNING, workers=1, reason=""
     )
     world.removed("n-goes")
+
+
+def test_what_the_planner_has_given_up_makes_room_though_it_stands_yet(world: World) -> None:
+    world.provision("n1", "near")
+    until(lambda: "n1" in world.here.nodes)
+    heard = world.several.hear()
+
+    def near(standing: dict[str, int]) -> int:
+        offers = world.keeper.offers(heard, standing)
+        return next(each.nodes_max for each in offers if each.node_type == "near")
+
+    assert near({"near": 1}) == NEAR.nodes_max - 1
+    assert near({}) == NEAR.nodes_max
